@@ -1,0 +1,50 @@
+# Everything a developer or an operator types. Each target sets up what it needs in .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow lint format bench sure screenshots lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY)  ## Start the demo: the whole product with sample outlets and a mailbox
+	@$(BIN)/newsletter demo $(ARGS)
+
+test: $(READY)  ## Run the tests (those that need PostgreSQL or Chromium skip and say so where it is missing)
+	$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+
+test-slow: $(READY)  ## Run the long fault tests as well
+	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+
+lint: $(READY)  ## Check style, types and the layers of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY)  ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## Measure, and write the tables of docs/performance.md
+	$(BIN)/python -m benchmarks all
+
+sure: lint test test-slow bench  ## Everything above, before something is called done
+
+screenshots: $(READY)  ## Take the pictures in docs/screenshots/ (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
+
+lock: $(READY)  ## Renew requirements.lock (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url \
+		--no-emit-find-links --group dev --upgrade pyproject.toml -o requirements.lock
+
+clean:  ## Remove what was set up and built; the demo's data in var/ stays
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,57 @@
+"""The one place where the parts are put together."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from flask import Flask
+
+from newsletter import web
+from newsletter.delivery.engine import Worker
+from newsletter.delivery.sending import Job
+from newsletter.foundation import database, secrets
+from newsletter.foundation.clock import Clock, SystemClock, the_clock
+from newsletter.foundation.config import Config, MailTransport, the_config
+from newsletter.foundation.links import Links, the_links
+from newsletter.foundation.secrets import the_keys
+from newsletter.mail import templates
+from newsletter.mail.folder import FolderTransport
+from newsletter.mail.smtp import SmtpTransport, Transport, the_transport
+from newsletter.stories.fetching import Fetcher, HttpFetcher, the_fetcher
+
+
+def create_app(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    transport: Transport | None = None,
+    fetcher: Fetcher | None = None,
+) -> Flask:
+    """The app of one installation. Clock, transport and fetcher are the config's unless others are handed in.
+
+    Raises KeyMissing when the installation has no keys yet, ConfigUnreadable when a secret's file cannot be read.
+    """
+    app = Flask("newsletter", template_folder=str(templates.folder()), static_folder=str(web.STATIC))
+    keys = secrets.read(config.path(config.secret_key_file), config.path(config.suppression_key_file))
+    the_config.install(app, config)
+    the_keys.install(app, keys)
+    the_clock.install(app, clock or SystemClock())
+    the_links.install(app, Links(keys.secret, config.site_url))
+    the_transport.install(app, transport or _transport(config))
+    the_fetcher.install(app, fetcher or HttpFetcher(config.fetching))
+    database.install(app, config.database_url)
+    web.install(app, config, keys.secret)
+    return app
+
+
+def _transport(config: Config) -> Transport:
+    if config.mail.transport is MailTransport.FOLDER:
+        return FolderTransport(config.path(config.mail.folder))
+    return SmtpTransport(config.mail, config.mail_password)
+
+
+def worker(app: Flask, stop: Event | None = None) -> Worker:
+    """A worker for the app: answers sign-ups, empties the outbox, sends editions."""
+    with app.app_context():
+        job = Job(the_config(), the_links(), the_clock(), the_transport(), stop or Event())
+        return Worker(app, job, the_keys())

@@ -1,0 +1,84 @@
+"""Who runs the shards. Here: one worker process that answers sign-ups, empties the outbox and sends editions."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask
+
+from newsletter.delivery import ledger
+from newsletter.delivery.sending import Job, deliver_next_shard
+from newsletter.foundation import alerts
+from newsletter.foundation.database import transaction
+from newsletter.foundation.secrets import Keys
+from newsletter.mail import outbox
+from newsletter.mail.smtp import RelayUnavailable
+from newsletter.subscribers import signing_up
+
+IDLE_SECONDS = 0.5
+RELAY_SECONDS = 5.0
+RELAY_ALERT = "relay-failing"
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Works one step at a time, so that a test can call a step and a loop can call it for ever."""
+
+    def __init__(self, app: Flask, job: Job, keys: Keys) -> None:
+        self._app = app
+        self._job = job
+        self._keys = keys
+        self.pause = IDLE_SECONDS
+
+    def step(self) -> bool:
+        """Do what is due, people's own mails first. False when nothing was due."""
+        with self._app.app_context():
+            try:
+                busy = self._work()
+            except RelayUnavailable as error:
+                self._relay_is_away(error)
+                return False
+            self._relay_is_back(busy)
+            return busy
+
+    def _work(self) -> bool:
+        job = self._job
+        answered = signing_up.answer_due(job.clock.now(), self._keys, job.links)
+        sent = outbox.send_due(job.transport, job.config, job.links, job.clock)
+        shard = deliver_next_shard(job)
+        settled = ledger.settle(job.clock.now())
+        return bool(answered or sent or shard or settled)
+
+    def until_idle(self) -> None:
+        """Work until nothing is due, or the relay is away, or the stop is set."""
+        while not self._job.stop.is_set() and self.step():
+            pass
+
+    def run(self) -> None:
+        """Work until the stop is set; what is in flight then is finished."""
+        while not self._job.stop.is_set():
+            try:
+                busy = self.step()
+            except Exception:  # a fault in one step must not end the worker; it is logged with its cause
+                log.exception("A step of the worker failed; it goes on.")
+                busy, self.pause = False, RELAY_SECONDS
+            if not busy:
+                self._job.stop.wait(self.pause)
+
+    def _relay_is_away(self, error: RelayUnavailable) -> None:
+        self.pause = RELAY_SECONDS
+        log.warning("%s", error)
+        with transaction():
+            alerts.raise_(
+                RELAY_ALERT,
+                str(error),
+                "Mails wait and go out by themselves when the relay answers. Check the relay and the [mail] settings.",
+                self._job.clock.now(),
+            )
+
+    def _relay_is_back(self, busy: bool) -> None:
+        self.pause = IDLE_SECONDS
+        if busy and any(alert.key == RELAY_ALERT for alert in alerts.open_alerts()):
+            with transaction():
+                alerts.resolve(RELAY_ALERT, self._job.clock.now())

@@ -1,0 +1,112 @@
+"""The ledger: one row for each edition and reader."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from newsletter.foundation.database import Base, db, words
+
+
+class DeliveryState(StrEnum):
+    """`uncertain`: handed over or not, nobody can know; never sent again by itself (rule 11)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+    UNCERTAIN = "uncertain"
+    SKIPPED = "skipped"
+
+
+class SkipReason(StrEnum):
+    LEFT = "left"
+    SUPPRESSED = "suppressed"
+    PAUSED = "paused"
+    EXPIRED = "expired"
+    WARM_UP = "warm-up"
+    CANCELLED = "cancelled"
+
+
+class DeliveryKind(StrEnum):
+    DAILY = "daily"
+    WELCOME = "welcome"
+    CORRECTION = "correction"
+
+
+class Delivery(Base):
+    """One edition to one subscriber.
+
+    It has no foreign keys, because freezing an audience of a million must take seconds (rule 8); a test looks for
+    orphans. `lease` and `lease_until` say who works on it and how long he is believed; `attempt` names the attempt
+    whose result may be recorded.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        sa.UniqueConstraint("edition_id", "subscriber_id"),
+        sa.Index(
+            "uq_deliveries_one_daily",
+            "subscriber_id",
+            "newsletter_id",
+            "local_date",
+            unique=True,
+            sqlite_where=sa.text("kind = 'daily'"),
+            postgresql_where=sa.text("kind = 'daily'"),
+        ),
+        sa.Index("ix_deliveries_due", "state", "next_attempt_at"),
+        sa.CheckConstraint("(state = 'skipped') = (skip_reason IS NOT NULL)", name="skip_reason"),
+    )
+
+    id: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
+    edition_id: Mapped[int]
+    subscriber_id: Mapped[int]
+    subscription_id: Mapped[int]
+    newsletter_id: Mapped[int]
+    local_date: Mapped[date]
+    kind: Mapped[DeliveryKind] = mapped_column(words(DeliveryKind))
+    state: Mapped[DeliveryState] = mapped_column(words(DeliveryState))
+    skip_reason: Mapped[SkipReason | None] = mapped_column(words(SkipReason))
+    revision_id: Mapped[int | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[str | None] = mapped_column(sa.String(32))
+    lease: Mapped[str | None] = mapped_column(sa.String(32))
+    lease_until: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime]
+    last_reply: Mapped[str | None] = mapped_column(sa.String(500))
+    updated_at: Mapped[datetime]
+
+
+def states_of(edition_id: int) -> dict[DeliveryState, int]:
+    """How many of an edition's deliveries are in each state; together they are its audience."""
+    rows = db.session.execute(
+        sa.select(Delivery.state, sa.func.count()).where(Delivery.edition_id == edition_id).group_by(Delivery.state)
+    )
+    counts = dict.fromkeys(DeliveryState, 0)
+    counts.update((state, count) for state, count in rows)
+    return counts
+
+
+def skips_of(edition_id: int) -> dict[SkipReason, int]:
+    rows = db.session.execute(
+        sa.select(Delivery.skip_reason, sa.func.count())
+        .where(Delivery.edition_id == edition_id, Delivery.skip_reason.is_not(None))
+        .group_by(Delivery.skip_reason)
+    )
+    return {reason: count for reason, count in rows if reason}
+
+
+def deliveries_to(subscriber_id: int, limit: int = 50) -> list[Delivery]:
+    """The latest mails of editions to one person."""
+    return list(
+        db.session.scalars(
+            sa.select(Delivery)
+            .where(Delivery.subscriber_id == subscriber_id)
+            .order_by(Delivery.local_date.desc(), Delivery.id.desc())
+            .limit(limit)
+        )
+    )

@@ -1,0 +1,197 @@
+"""Letting an edition go: approve and seal it, freeze its audience, send."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
+from newsletter.editions import rendering
+from newsletter.editions.models import (
+    Edition,
+    EditionState,
+    Form,
+    RenderedPart,
+    Revision,
+    edition,
+    editions_in,
+)
+from newsletter.editions.publishing import let_go, put_on_hold
+from newsletter.foundation import audit
+from newsletter.foundation.audit import SYSTEM, Actor
+from newsletter.foundation.database import db, transaction
+from newsletter.foundation.errors import Refused
+from newsletter.mail.suppression import Suppression
+from newsletter.newsletters.calendar import FINISH_WITHIN
+from newsletter.newsletters.models import Approval, Slot
+from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
+
+
+class LateNeedsDate(Refused):
+    """The edition of {local_date} should have begun by {start_by:%H:%M} UTC. To send it late all the same, type its
+    date, {local_date}."""
+
+
+def approve(edition_id: int, now: datetime, by: Actor) -> Edition:
+    """Seal the last revision: its parts are rendered and stored, and never change again. Again is no error.
+
+    Raises EditionUnknown, Refused, TemplateBroken.
+    """
+    with transaction():
+        found = _locked(edition_id)
+        if found.state is EditionState.DRAFTED:
+            _seal(found, now)
+            found.state, found.approved_at, found.approved_by = EditionState.APPROVED, now, by.name
+            audit.record(by, "edition.approve", f"edition:{edition_id}", now, revision=len(found.revisions))
+        elif found.state is not EditionState.APPROVED:
+            raise Refused(why=f"the edition is {found.state}.")
+    return found
+
+
+def _locked(edition_id: int) -> Edition:
+    """The edition, with its slot locked: one decision about it at a time, on any machine."""
+    slot_id = edition(edition_id).slot_id
+    db.session.execute(sa.select(Slot.id).where(Slot.id == slot_id).with_for_update())
+    found = edition(edition_id)
+    db.session.refresh(found)
+    return found
+
+
+def _seal(found: Edition, now: datetime) -> Revision:
+    revision = found.revision
+    if revision is None or not revision.items:
+        raise Refused(why="the edition has no stories; compose it first.")
+    if revision.sealed_at is None:
+        parts = rendering.render(revision)
+        revision.parts.append(
+            RenderedPart(
+                form=Form.FULL,
+                language=found.newsletter.language,
+                html=parts.html,
+                text=parts.text,
+                marker=parts.marker,
+            )
+        )
+        revision.sealed_at = now
+    return revision
+
+
+def send(edition_id: int, now: datetime, by: Actor, typed_date: str | None = None) -> Edition:
+    """Send an edition now: approve it if need be, freeze its audience, and let the workers begin.
+
+    A person may send early at any time, and late after typing the date (rule 3). A second call answers the same.
+    Raises EditionUnknown, LateNeedsDate, Refused.
+    """
+    with transaction():
+        found = _locked(edition_id)
+        if found.state in (EditionState.SENDING, EditionState.SENT):
+            return found
+        late = now >= found.start_by
+        if late and (typed_date or "").strip() != found.local_date.isoformat():
+            raise LateNeedsDate(local_date=found.local_date, start_by=found.start_by)
+        approve(edition_id, now, by)
+        if found.held_at is not None:
+            let_go(found, now)
+        if late:
+            found.finish_by = now + FINISH_WITHIN
+        freeze(found, now)
+        audit.record(by, "edition.send", f"edition:{edition_id}", now, audience=found.audience, late=late)
+    return found
+
+
+def release_due(now: datetime) -> int:
+    """What the clock decides about editions: approve at the slot where the newsletter says so, send what is approved,
+    hold what is too late. Says how many editions it touched."""
+    return sum(_release(one.id, now) for one in editions_in(EditionState.DRAFTED, EditionState.APPROVED))
+
+
+def _release(edition_id: int, now: datetime) -> bool:
+    with transaction():
+        found = _locked(edition_id)
+        if (
+            found.held_at is not None
+            or now < found.slot_at
+            or found.state
+            not in (
+                EditionState.DRAFTED,
+                EditionState.APPROVED,
+            )
+        ):
+            return False
+        if now >= found.start_by:
+            put_on_hold(found, f"it had not begun by {found.start_by:%H:%M} UTC", now)
+            return True
+        if found.state is EditionState.DRAFTED:
+            if found.newsletter.approval is Approval.MANUAL:
+                return False
+            approve(edition_id, now, SYSTEM)
+        freeze(found, now)
+        audit.record(SYSTEM, "edition.send", f"edition:{edition_id}", now, audience=found.audience)
+        return True
+
+
+def freeze(found: Edition, now: datetime) -> None:
+    """Fix the audience: a ledger row for each active reader of the slot, in one statement, in the caller's
+    transaction. The slot is locked, so nobody who confirmed before is missed (rule 8)."""
+    revision = found.revision
+    if revision is None or revision.sealed_at is None:
+        raise Refused(why="the edition is not approved.")
+    db.session.flush()
+    db.session.execute(_audience(found, revision, now))
+    count = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.edition_id == found.id)
+    found.audience = db.session.scalar(count) or 0
+    found.state, found.frozen_at = EditionState.SENDING, now
+
+
+def audience_now(slot_id: int, local_date: date) -> int:
+    """How many readers would get an edition of the slot if it were sent now."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(Subscription)
+        .join(Subscriber)
+        .where(*_in_slot(slot_id), ~_suppressed(), ~_paused(local_date))
+    )
+    return db.session.scalar(query) or 0
+
+
+def _in_slot(slot_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return Subscription.slot_id == slot_id, Subscription.state == SubscriptionState.ACTIVE
+
+
+def _suppressed() -> sa.ColumnElement[bool]:
+    return sa.exists().where(Suppression.address_hash == Subscriber.address_hash)
+
+
+def _paused(local_date: date) -> sa.ColumnElement[bool]:
+    return sa.and_(Subscription.paused_until.is_not(None), Subscription.paused_until > local_date)
+
+
+def _audience(found: Edition, revision: Revision, now: datetime) -> sa.Insert:
+    skipped = sa.case(
+        (_suppressed(), sa.literal(SkipReason.SUPPRESSED.value)),
+        (_paused(found.local_date), sa.literal(SkipReason.PAUSED.value)),
+    )
+    state = sa.case(
+        (sa.or_(_suppressed(), _paused(found.local_date)), sa.literal(DeliveryState.SKIPPED.value)),
+        else_=sa.literal(DeliveryState.PENDING.value),
+    )
+    columns: dict[str, sa.ColumnElement[object]] = {
+        "edition_id": sa.literal(found.id),
+        "subscriber_id": Subscription.subscriber_id,  # type: ignore[dict-item]
+        "subscription_id": Subscription.id,  # type: ignore[dict-item]
+        "newsletter_id": sa.literal(found.newsletter_id),
+        "local_date": sa.literal(found.local_date, sa.Date),
+        "kind": sa.literal(DeliveryKind.DAILY.value),
+        "state": state,
+        "skip_reason": skipped,
+        "revision_id": sa.literal(revision.id),
+        "attempts": sa.literal(0),
+        "next_attempt_at": sa.literal(now, Delivery.next_attempt_at.type),
+        "updated_at": sa.literal(now, Delivery.updated_at.type),
+    }
+    readers = sa.select(*columns.values()).join_from(Subscription, Subscriber).where(*_in_slot(found.slot_id))
+    insert = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
+    # A reader who moved slots today has had today's edition already: one daily edition a date (rule 5).
+    return insert(Delivery).from_select(list(columns), readers, include_defaults=False).on_conflict_do_nothing()

@@ -1,0 +1,137 @@
+"""One shard: claim, message, SMTP, record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
+
+import sqlalchemy as sa
+
+from newsletter.delivery import ledger
+from newsletter.delivery.ledger import Claimed, Shard
+from newsletter.editions.models import Form, RenderedPart, Revision
+from newsletter.foundation.clock import Clock
+from newsletter.foundation.config import Config
+from newsletter.foundation.database import db, transaction
+from newsletter.foundation.links import Links, Purpose
+from newsletter.mail import addresses
+from newsletter.mail.envelopes import return_path
+from newsletter.mail.message import Letter, Message, Reader, Sender
+from newsletter.mail.smtp import Connection, Outcome, RelayUnavailable, Reply, Transport
+
+RELAY_PAUSE = timedelta(minutes=1)
+"""How long rows wait that a relay's absence left unsent; it is nobody's fault and costs no attempt."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What sending a shard takes."""
+
+    config: Config
+    links: Links
+    clock: Clock
+    transport: Transport
+    stop: Event
+
+
+def deliver_next_shard(job: Job) -> bool:
+    """Send one shard of an edition that is due; False when there is none.
+
+    Raises RelayUnavailable when the relay is away; then what was not begun is due again in a minute. When `job.stop`
+    is set, what is in flight is finished and the rest is given back.
+    """
+    shard = ledger.lease_shard(job.clock.now())
+    if shard is None:
+        return False
+    run = _Run(job, shard)
+    try:
+        with job.transport.connected() as connection:
+            run.through(connection)
+    finally:
+        run.give_back_the_rest()
+    return True
+
+
+class _Run:
+    """One shard on one connection. One commit carries the last result and the next start (rule 10)."""
+
+    def __init__(self, job: Job, shard: Shard) -> None:
+        self._job = job
+        self._left = list(shard.rows)
+        self._letters = _Letters(job, shard)
+        self._result: tuple[Claimed, str, Reply] | None = None
+
+    def through(self, connection: Connection) -> None:
+        while self._left and not self._job.stop.is_set():
+            row = self._left.pop(0)
+            attempt = self._record_and_start(row)
+            if attempt is not None:
+                self._send(connection, row, attempt)
+        self._record_and_start(None)
+
+    def _record_and_start(self, row: Claimed | None) -> str | None:
+        now = self._job.clock.now()
+        with transaction():
+            if self._result is not None:
+                ledger.record(*self._result, now)
+            attempt = ledger.start(row, now) if row is not None else None
+        self._result = None
+        return attempt
+
+    def _send(self, connection: Connection, row: Claimed, attempt: str) -> None:
+        try:
+            self._result = (row, attempt, connection.send(*self._letters.to(row)))
+        except RelayUnavailable as error:  # before the final dot: the mail has not gone out
+            self._result = (row, attempt, Reply(Outcome.DEFERRED, str(error)))
+            self._record_and_start(None)
+            raise
+
+    def give_back_the_rest(self) -> None:
+        now = self._job.clock.now()
+        if self._left:
+            ledger.give_back(self._left, now, now if self._job.stop.is_set() else now + RELAY_PAUSE)
+
+
+class _Letters:
+    """The shard's revision, encoded once and addressed to each of its readers."""
+
+    def __init__(self, job: Job, shard: Shard) -> None:
+        self._job = job
+        part, revision = _rendered(shard.revision_id)
+        newsletter = revision.edition.newsletter
+        self._sender = newsletter.from_address
+        self._domain = addresses.wire(self._sender).rpartition("@")[2]
+        self._message = Message(
+            Letter(
+                sender=Sender(newsletter.from_name, newsletter.from_address, newsletter.reply_to),
+                subject=revision.subject,
+                text=part.text,
+                html=part.html,
+                date=job.clock.now(),
+                marker=part.marker,
+                headers={"List-ID": f"<{newsletter.slug}.{self._domain}>"},  # RFC 2919
+            )
+        )
+
+    def to(self, row: Claimed) -> tuple[str, str, bytes]:
+        """The envelope's two addresses and the mail itself."""
+        links = self._job.links
+        leave = links.link(Purpose.UNSUBSCRIBE, row.subscription_id)
+        recipient = addresses.wire(row.address)
+        reader = Reader(
+            address=recipient,
+            message_id=f"{links.verp('d', row.id)}@{self._domain}",
+            words={"address": row.address, "unsubscribe_url": leave},
+            unsubscribe_url=leave,
+        )
+        return (
+            return_path(self._job.config, links, "d", row.id, self._sender),
+            recipient,
+            self._message.to(reader),
+        )
+
+
+def _rendered(revision_id: int) -> tuple[RenderedPart, Revision]:
+    query = sa.select(RenderedPart).where(RenderedPart.revision_id == revision_id, RenderedPart.form == Form.FULL)
+    return db.session.scalars(query).one(), db.session.get_one(Revision, revision_id)

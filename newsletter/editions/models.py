@@ -1,0 +1,187 @@
+"""The digest: an edition, its revisions, and the items in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from newsletter.foundation.database import Base, db, words
+from newsletter.foundation.errors import NotFound
+from newsletter.newsletters.models import Newsletter, Slot
+
+
+class EditionState(StrEnum):
+    """Held and paused are no states: they lie over these (rule 2)."""
+
+    PLANNED = "planned"
+    DRAFTED = "drafted"
+    APPROVED = "approved"
+    SENDING = "sending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Edition(Base):
+    """The digest of one newsletter, slot and local date; number 0 is the daily one, and at most one exists.
+
+    `slot_at` is the slot's instant; `cutoff_at`, `start_by` and `finish_by` are counted from it in UTC (rule 6).
+    `frozen_at` is when its audience was fixed.
+    """
+
+    __tablename__ = "editions"
+    __table_args__ = (
+        sa.UniqueConstraint("newsletter_id", "slot_id", "local_date", "number"),
+        sa.CheckConstraint("number >= 0", name="number"),
+        sa.Index(None, "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id))
+    slot_id: Mapped[int] = mapped_column(sa.ForeignKey(Slot.id))
+    local_date: Mapped[date]
+    number: Mapped[int] = mapped_column(default=0)
+    state: Mapped[EditionState] = mapped_column(words(EditionState), default=EditionState.PLANNED)
+    reason: Mapped[str | None] = mapped_column(sa.String(300))
+    slot_at: Mapped[datetime]
+    cutoff_at: Mapped[datetime]
+    start_by: Mapped[datetime]
+    finish_by: Mapped[datetime]
+    held_at: Mapped[datetime | None]
+    held_reason: Mapped[str | None] = mapped_column(sa.String(300))
+    paused_at: Mapped[datetime | None]
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str | None] = mapped_column(sa.String(340))
+    frozen_at: Mapped[datetime | None]
+    audience: Mapped[int | None]
+    sent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    newsletter: Mapped[Newsletter] = relationship(lazy="joined")
+    slot: Mapped[Slot] = relationship(lazy="joined")
+    revisions: Mapped[list[Revision]] = relationship(
+        back_populates="edition", order_by="Revision.number", cascade="all, delete-orphan"
+    )
+
+    @property
+    def revision(self) -> Revision | None:
+        """The last saved revision."""
+        return self.revisions[-1] if self.revisions else None
+
+
+class Revision(Base):
+    """One state of an edition's content. Sealed at approval: from then on it never changes (rule 2)."""
+
+    __tablename__ = "revisions"
+    __table_args__ = (sa.UniqueConstraint("edition_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    edition_id: Mapped[int] = mapped_column(sa.ForeignKey(Edition.id, ondelete="CASCADE"))
+    number: Mapped[int]
+    subject: Mapped[str] = mapped_column(sa.String(300))
+    preheader: Mapped[str] = mapped_column(sa.String(300), default="")
+    intro: Mapped[str] = mapped_column(sa.Text, default="")
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(sa.String(340))
+    sealed_at: Mapped[datetime | None]
+
+    edition: Mapped[Edition] = relationship(back_populates="revisions")
+    items: Mapped[list[Item]] = relationship(order_by="Item.position", cascade="all, delete-orphan", lazy="selectin")
+    parts: Mapped[list[RenderedPart]] = relationship(cascade="all, delete-orphan")
+
+
+class Item(Base):
+    """A story as it stands in an edition: a snapshot, so that later changes of the story do not change it.
+
+    `also_covered` is a list of {"outlet", "title", "url"}; `reason` says why it was chosen.
+    """
+
+    __tablename__ = "items"
+    __table_args__ = (sa.UniqueConstraint("revision_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    revision_id: Mapped[int] = mapped_column(sa.ForeignKey(Revision.id, ondelete="CASCADE"))
+    position: Mapped[int]
+    story_id: Mapped[int | None] = mapped_column(sa.Integer)
+    headline: Mapped[str] = mapped_column(sa.String(500))
+    summary: Mapped[str] = mapped_column(sa.Text, default="")
+    url: Mapped[str] = mapped_column(sa.String(2000))
+    outlet: Mapped[str] = mapped_column(sa.String(200))
+    section: Mapped[str] = mapped_column(sa.String(100), default="")
+    image_url: Mapped[str | None] = mapped_column(sa.String(2000))
+    image_alt: Mapped[str] = mapped_column(sa.String(500), default="")
+    image_credit: Mapped[str] = mapped_column(sa.String(200), default="")
+    also_covered: Mapped[list[Any]] = mapped_column(default=list)
+    reason: Mapped[str] = mapped_column(sa.String(500), default="")
+    published_at: Mapped[datetime]
+
+
+class Form(StrEnum):
+    """The two shapes a mail comes in: HTML with its text part, or text only."""
+
+    FULL = "full"
+    TEXT = "text"
+
+
+class RenderedPart(Base):
+    """A sealed revision as it is sent, with marks where each reader's own words go (mail/message.py)."""
+
+    __tablename__ = "rendered_parts"
+    __table_args__ = (sa.UniqueConstraint("revision_id", "form", "language"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    revision_id: Mapped[int] = mapped_column(sa.ForeignKey(Revision.id, ondelete="CASCADE"))
+    form: Mapped[Form] = mapped_column(words(Form))
+    language: Mapped[str] = mapped_column(sa.String(12))
+    html: Mapped[str | None] = mapped_column(sa.Text)
+    text: Mapped[str] = mapped_column(sa.Text)
+    marker: Mapped[str] = mapped_column(sa.String(32))
+
+
+class EditionUnknown(NotFound):
+    """There is no edition {what}."""
+
+
+def edition(id: int) -> Edition:
+    """Raises EditionUnknown."""
+    if found := db.session.get(Edition, id):
+        return found
+    raise EditionUnknown(what=id)
+
+
+def edition_of(slot_id: int, local_date: date, number: int = 0) -> Edition | None:
+    return db.session.scalar(
+        sa.select(Edition).where(Edition.slot_id == slot_id, Edition.local_date == local_date, Edition.number == number)
+    )
+
+
+def recent_editions(limit: int = 60, newsletter_id: int | None = None) -> Sequence[Edition]:
+    query = sa.select(Edition).order_by(Edition.slot_at.desc(), Edition.id.desc()).limit(limit)
+    if newsletter_id is not None:
+        query = query.where(Edition.newsletter_id == newsletter_id)
+    return db.session.scalars(query).all()
+
+
+def editions_in(*states: EditionState) -> Sequence[Edition]:
+    return db.session.scalars(sa.select(Edition).where(Edition.state.in_(states)).order_by(Edition.slot_at)).all()
+
+
+def items_sent(slot_id: int, since: datetime) -> Sequence[tuple[Item, date]]:
+    """What the slot's sent editions carried since a moment, with each edition's date; for carry-over."""
+    rows = db.session.execute(
+        sa.select(Item, Edition.local_date)
+        .join(Revision, Revision.id == Item.revision_id)
+        .join(Edition, Edition.id == Revision.edition_id)
+        .where(
+            Edition.slot_id == slot_id,
+            Edition.frozen_at.is_not(None),
+            Edition.slot_at >= since,
+            Revision.sealed_at.is_not(None),
+        )
+    )
+    return [(item, local_date) for item, local_date in rows]

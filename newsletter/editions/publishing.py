@@ -1,0 +1,229 @@
+"""An edition until it is approved: planned, drafted, held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from sqlalchemy.exc import IntegrityError
+
+from newsletter.editions import composing
+from newsletter.editions.composing import Choice, Draft
+from newsletter.editions.models import (
+    Edition,
+    EditionState,
+    EditionUnknown,
+    Item,
+    Revision,
+    edition,
+    edition_of,
+    editions_in,
+)
+from newsletter.foundation import alerts, audit
+from newsletter.foundation.audit import SYSTEM, Actor
+from newsletter.foundation.database import db, transaction, violated
+from newsletter.foundation.errors import Refused
+from newsletter.newsletters import calendar
+from newsletter.newsletters.calendar import Schedule
+from newsletter.newsletters.models import Newsletter, Slot, newsletters
+
+TOO_FEW = "too few stories:"
+
+OPEN = (EditionState.PLANNED, EditionState.DRAFTED, EditionState.APPROVED)
+"""An edition in one of these can still be held; nothing of it has gone out."""
+
+
+def schedule_of(slot: Slot, local_date: date) -> Schedule:
+    """The moments of the slot's edition of a date. Raises Refused when the zone skipped the date."""
+    found = calendar.schedule(local_date, slot.local_time, slot.zone, slot.newsletter.cutoff_minutes)
+    if found is None:
+        raise Refused(why=f"there was no {local_date} in {slot.zone}.")
+    return found
+
+
+def today(slot: Slot, now: datetime) -> date:
+    """The date of the slot's next or present edition."""
+    return calendar.local_date_at(now, slot.zone)
+
+
+def draft_due(now: datetime) -> int:
+    """Draft every edition whose cut-off has passed and that does not exist yet, and say how many.
+
+    One that is held for having too few stories is drafted anew as more come in, so that a slow morning mends itself.
+    """
+    missing = list(_missing(now))
+    for slot, local_date in missing:
+        compose(slot, local_date, now, SYSTEM)
+    return len(missing) + sum(_fill(held, now) for held in editions_in(EditionState.DRAFTED))
+
+
+def _fill(held: Edition, now: datetime) -> bool:
+    """Draft a thin edition anew if more stories can be had by now."""
+    if not (_is_thin(held) and held.revision and now < held.start_by):
+        return False
+    draft = composing.compose(held.newsletter, held.slot, now)
+    fuller = len(draft.choices) > len(held.revision.items)
+    if fuller:
+        with transaction():
+            _store(edition(held.id), draft, now, SYSTEM)
+    return fuller
+
+
+def _missing(now: datetime) -> Iterator[tuple[Slot, date]]:
+    for publication in newsletters():
+        for slot in publication.slots:
+            due = calendar.open_schedules(now, slot.local_time, slot.zone, publication.cutoff_minutes, publication.days)
+            for one in due:
+                if edition_of(slot.id, one.local_date) is None:
+                    yield slot, one.local_date
+
+
+def _is_thin(held: Edition) -> bool:
+    return bool(held.held_reason and held.held_reason.startswith(TOO_FEW))
+
+
+def compose(slot: Slot, local_date: date, now: datetime, by: Actor) -> Edition:
+    """Draft the slot's edition of a date, or draft it anew while it is not approved.
+
+    Raises Refused when it is approved or further already.
+    """
+    moments = schedule_of(slot, local_date)
+    found = edition_of(slot.id, local_date)
+    if found is not None:
+        _may_be_drafted(found)
+    newsletter_id, slot_id = slot.newsletter_id, slot.id
+    draft = composing.compose(slot.newsletter, slot, now)
+    try:
+        with transaction():
+            drafted = edition_of(slot_id, local_date) or _plan(newsletter_id, slot_id, moments, now)
+            _store(drafted, draft, now, by)
+    except IntegrityError as error:
+        if violated(error, "uq_editions_newsletter_id_slot_id_local_date_number", "editions.local_date"):
+            db.session.rollback()
+            return edition_of(slot_id, local_date) or _raise(error)  # another process drafted it just now
+        raise
+    return drafted
+
+
+def _raise(error: Exception) -> Edition:
+    raise error
+
+
+def _may_be_drafted(found: Edition) -> None:
+    if found.state not in (EditionState.PLANNED, EditionState.DRAFTED):
+        raise Refused(why=f"the edition of {found.local_date} is {found.state}.")
+
+
+def _plan(newsletter_id: int, slot_id: int, moments: Schedule, now: datetime) -> Edition:
+    planned = Edition(
+        newsletter_id=newsletter_id,
+        slot_id=slot_id,
+        local_date=moments.local_date,
+        number=0,
+        state=EditionState.PLANNED,
+        slot_at=moments.slot_at,
+        cutoff_at=moments.cutoff_at,
+        start_by=moments.start_by,
+        finish_by=moments.finish_by,
+        created_at=now,
+    )
+    db.session.add(planned)
+    db.session.flush()
+    return planned
+
+
+def _store(drafted: Edition, draft: Draft, now: datetime, by: Actor) -> None:
+    _may_be_drafted(drafted)
+    drafted.state = EditionState.DRAFTED
+    drafted.revisions.append(
+        Revision(
+            number=len(drafted.revisions) + 1,
+            subject=draft.subject[:300],
+            preheader=draft.preheader[:300],
+            created_at=now,
+            created_by=by.name,
+            items=[_item(position, choice) for position, choice in enumerate(draft.choices, 1)],
+        )
+    )
+    db.session.flush()
+    audit.record(by, "edition.compose", f"edition:{drafted.id}", now, items=len(draft.choices))
+    _judge(drafted, draft, now)
+
+
+def _judge(drafted: Edition, draft: Draft, now: datetime) -> None:
+    """A thin day is held, for a person to look at; a fuller draft lets go of it again."""
+    least = drafted.newsletter.items_at_least
+    if len(draft.choices) < max(least, 1):
+        put_on_hold(drafted, f"{TOO_FEW} {len(draft.choices)} of at least {max(least, 1)}", now)
+    elif _is_thin(drafted):
+        let_go(drafted, now)
+
+
+def _item(position: int, choice: Choice) -> Item:
+    story = choice.lead
+    return Item(
+        position=position,
+        story_id=story.id,
+        headline=story.title,
+        summary=story.summary,
+        url=story.url,
+        outlet=story.source.outlet,
+        section=story.section,
+        image_url=story.image_url,
+        image_alt=story.image_alt,
+        image_credit=story.image_credit,
+        also_covered=[{"outlet": o.source.outlet, "title": o.title, "url": o.url} for o in choice.others],
+        reason=choice.reason,
+        published_at=story.published_at,
+    )
+
+
+def hold(edition_id: int, reason: str, now: datetime, by: Actor) -> Edition:
+    """Stop an edition from going out until somebody resumes it. Raises EditionUnknown, Refused."""
+    with transaction():
+        found = edition(edition_id)
+        if found.state not in (*OPEN, EditionState.SENDING):
+            raise Refused(why=f"the edition is {found.state} already.")
+        put_on_hold(found, reason.strip() or f"held by {by.name}", now)
+        audit.record(by, "edition.hold", f"edition:{edition_id}", now, reason=found.held_reason)
+    return found
+
+
+def resume(edition_id: int, now: datetime, by: Actor) -> Edition:
+    """Take a hold away; the edition goes on where it was. Raises EditionUnknown, Refused."""
+    with transaction():
+        found = edition(edition_id)
+        if found.held_at is None:
+            raise Refused(why="the edition is not held.")
+        audit.record(by, "edition.resume", f"edition:{edition_id}", now, reason=found.held_reason)
+        let_go(found, now)
+    return found
+
+
+def put_on_hold(found: Edition, reason: str, now: datetime) -> None:
+    """Hold an edition and tell staff, in the caller's transaction."""
+    found.held_at, found.held_reason = now, reason[:300]
+    alerts.raise_(
+        f"edition-held:{found.id}",
+        f"{found.newsletter.name} of {found.local_date} is held: {reason}.",
+        "Open the edition, look at it, and send or resume it.",
+        now,
+    )
+
+
+def let_go(found: Edition, now: datetime) -> None:
+    """Take a hold away, in the caller's transaction."""
+    found.held_at = found.held_reason = None
+    alerts.resolve(f"edition-held:{found.id}", now)
+
+
+def find(publication: Newsletter, local_date: date | None, slot_id: int | None, now: datetime) -> tuple[Slot, date]:
+    """The slot and date that an operator means; today in the default slot unless said otherwise.
+
+    Raises EditionUnknown when the newsletter has no such slot.
+    """
+    slot = next((s for s in publication.slots if s.id == slot_id), None) if slot_id else publication.default_slot
+    if slot is None:
+        known = ", ".join(f"{s.id} ({s.label})" for s in publication.slots)
+        raise EditionUnknown(what=f"slot {slot_id} of {publication.name}; its slots are {known}")
+    return slot, local_date or today(slot, now)

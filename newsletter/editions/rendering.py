@@ -1,0 +1,84 @@
+"""An edition as a mail's two parts, once for all its readers."""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+
+from newsletter.editions.models import Item, Revision
+from newsletter.mail import templates
+from newsletter.mail.message import fill, mark
+from newsletter.newsletters.models import Newsletter
+
+READER_WORDS = ("address", "unsubscribe_url")
+"""What differs from reader to reader; each stands in the parts as a mark."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A rendered revision: HTML and text with marks made with `marker`."""
+
+    html: str
+    text: str
+    marker: str
+
+
+def render(revision: Revision) -> Parts:
+    """Raises TemplateBroken."""
+    edition = revision.edition
+    marker = secrets.token_hex(8)
+    rendered = templates.render(
+        "edition",
+        newsletter=edition.newsletter,
+        edition=edition,
+        day_text=day_text(edition.local_date),
+        subject=revision.subject,
+        preheader=revision.preheader,
+        intro=revision.intro,
+        items=[_item(item, edition.slot_at) for item in revision.items],
+        reader=SimpleNamespace(**{word: mark(marker, word) for word in READER_WORDS}),
+    )
+    return Parts(rendered.html, rendered.text, marker)
+
+
+def day_text(day: object) -> str:
+    return f"{day:%A, %-d %B %Y}"
+
+
+def _item(item: Item, at: datetime) -> SimpleNamespace:
+    names = (
+        "position",
+        "headline",
+        "summary",
+        "url",
+        "outlet",
+        "section",
+        "image_url",
+        "image_alt",
+        "image_credit",
+    )
+    values = {name: getattr(item, name) for name in names}
+    also = [SimpleNamespace(**other) for other in item.also_covered]
+    return SimpleNamespace(**values, also_covered=also, published_text=_age(item.published_at, at))
+
+
+def _age(published_at: datetime, at: datetime) -> str:
+    hours = int((at - published_at).total_seconds() // 3600)
+    if hours < 1:
+        return ""
+    return f"{hours} h ago" if hours < 36 else f"{hours // 24} days ago"
+
+
+def preview(parts: Parts, newsletter: Newsletter, form: str) -> str:
+    """The HTML or the text as a reader would see it, with a made-up reader."""
+    words: Mapping[str, str] = {
+        "address": f"reader@{newsletter.from_address.rpartition('@')[2]}",
+        "unsubscribe_url": "#",
+    }
+    if form == "text":
+        return fill(parts.text, parts.marker, words)
+    return fill(parts.html, parts.marker, words, html.escape)

@@ -1,0 +1,217 @@
+"""The settings of one installation: one TOML file, overridden by `NEWSLETTER_…` variables.
+
+Relative paths in the file are relative to the file. A key nobody knows is refused, because a misspelt key that is
+silently ignored is how a newsletter goes out with the wrong relay.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from newsletter.foundation.errors import CannotStart
+from newsletter.foundation.parts import Part
+
+
+class ConfigInvalid(CannotStart):
+    """{file}{line}: {key}: {problem}"""
+
+
+class ConfigUnreadable(CannotStart):
+    """There is no readable configuration at {file} ({cause}). Copy config.example.toml to config.toml and fill it
+    in, or name another file with --config."""
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseConfig(Section):
+    url: str = "sqlite:///newsletter.db"
+
+
+class WebConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    threads: int = Field(default=8, ge=1, le=256)
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+class MailTransport(StrEnum):
+    SMTP = "smtp"
+    FOLDER = "folder"
+
+
+class SmtpSecurity(StrEnum):
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class MailConfig(Section):
+    transport: MailTransport = MailTransport.SMTP
+    folder: Path = Path("mail")
+    host: str = "127.0.0.1"
+    port: int = Field(default=25, ge=1, le=65535)
+    security: SmtpSecurity = SmtpSecurity.NONE
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    bounce_address: str | None = None
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> MailConfig:
+        if self.password and self.password_file:
+            raise ValueError("give either password or password_file, not both")
+        if self.username and not (self.password or self.password_file):
+            raise ValueError("username needs password_file (or password) beside it")
+        return self
+
+
+class FetchingConfig(Section):
+    timeout_seconds: float = Field(default=20, gt=0, le=300)
+    max_megabytes: float = Field(default=10, gt=0, le=200)
+    allow_networks: tuple[Network, ...] = ()
+    allow_ports: tuple[int, ...] = (80, 443)
+
+
+class DemoConfig(Section):
+    clock_file: Path = Path("clock.json")
+
+
+def _site_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("write the whole public address, such as https://news.example.org")
+    return value.rstrip("/")
+
+
+class Config(BaseSettings):
+    """Everything an operator decides. `file` is where it was read from."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="NEWSLETTER_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    site_url: Annotated[str, AfterValidator(_site_url)] = "http://127.0.0.1:8000"
+    secret_key_file: Path = Path("secret.key")
+    suppression_key_file: Path = Path("suppression.key")
+    database: DatabaseConfig = DatabaseConfig()
+    web: WebConfig = WebConfig()
+    mail: MailConfig = MailConfig()
+    fetching: FetchingConfig = FetchingConfig()
+    demo: DemoConfig | None = None
+
+    directory: Path = Field(default=Path(), exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    def path(self, path: Path) -> Path:
+        """A path of the config as an absolute one."""
+        return (self.directory / path).absolute()
+
+    @property
+    def database_url(self) -> str:
+        """The database's address with a relative SQLite file made absolute."""
+        match = re.fullmatch(r"sqlite:///(?!/)(?P<file>.+)", self.database.url)
+        return f"sqlite:///{self.path(Path(match['file']))}" if match else self.database.url
+
+    @property
+    def mail_password(self) -> str | None:
+        if self.mail.password_file:
+            return _secret_text(self.path(self.mail.password_file))
+        return self.mail.password.get_secret_value() if self.mail.password else None
+
+
+def _secret_text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigUnreadable(file=file, cause=error) from error
+
+
+the_config: Part[Config] = Part("config")
+
+
+def load(file: Path) -> Config:
+    """Read the settings from `file`.
+
+    Raises ConfigUnreadable when there is no such file, ConfigInvalid with key and line when it is wrong.
+    """
+    try:
+        text = file.read_text("utf-8")
+        values = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigUnreadable(file=file, cause=getattr(error, "strerror", None) or error) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(file=file, line="", key="not TOML", problem=error) from error
+    if "directory" in values:
+        raise ConfigInvalid(file=file, line=_line(text, ("directory",)), key="directory", problem="unknown key")
+    try:
+        return Config(**values, directory=file.parent)
+    except ValidationError as error:
+        raise _invalid(file, text, error) from error
+
+
+def _invalid(file: Path, text: str, error: ValidationError) -> ConfigInvalid:
+    first = error.errors()[0]
+    path = tuple(str(part) for part in first["loc"])
+    problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    return ConfigInvalid(file=file, line=_line(text, path), key=".".join(path) or "settings", problem=problem)
+
+
+def _line(text: str, path: tuple[str, ...]) -> str:
+    """Where `path` stands in the TOML text, as ", line N"; the nearest table where the key itself is not written."""
+    table: tuple[str, ...] = ()
+    best = depth = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            table = _parts(header[1])
+            here = table
+        elif key := re.match(r"\s*([\w.\-\"']+)\s*=", line):
+            here = (*table, *_parts(key[1]))
+        else:
+            continue
+        shared = _shared(here, path)
+        if shared == len(here) and shared > depth:
+            best, depth = number, shared
+    return f", line {best}" if best else ""
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _shared(here: tuple[Any, ...], path: tuple[Any, ...]) -> int:
+    return next((i for i, (a, b) in enumerate(zip(here, path, strict=False)) if a != b), min(len(here), len(path)))

@@ -1,0 +1,201 @@
+"""The database: one session, one kind of time, and transactions that say that they write.
+
+SQLite and PostgreSQL are both first class. SQLite is set up for durability and one writer at a time (DESIGN.md §4);
+a verb that writes opens `transaction()`, which takes SQLite's write lock at its start instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from newsletter.foundation.errors import CannotStart
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+WRITES = "newsletter_writes"
+
+Row = TypeVar("Row", bound="Base")
+
+
+class DatabaseNotMigrated(CannotStart):
+    """The database is not at the version of this program ({found} instead of {wanted}). Run: newsletter db
+    upgrade"""
+
+
+class DatabaseUnreachable(CannotStart):
+    """The database does not answer: {cause}"""
+
+
+class NaiveTime(TypeError):
+    """A time without a zone reached the database."""
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A moment, stored in UTC. Refuses naive values and gives back aware ones, on every database."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise NaiveTime(f"{value!r} has no zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """What every table shares: names for its constraints, UTC moments, and words instead of numbers for states."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own form
+        datetime: UtcDateTime(),
+        dict[str, Any]: sa.JSON(),
+        list[Any]: sa.JSON(),
+    }
+
+
+def words(kind: type[StrEnum]) -> sa.Enum:
+    """A column of one of the words of `kind`, stored as text with a check constraint."""
+    return sa.Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        length=24,
+        name=kind.__name__.lower(),
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
+migrate = Migrate(directory=str(MIGRATIONS), render_as_batch=True)
+
+
+def install(app: Flask, url: str) -> None:
+    """Connect `app` to the database at `url`. Nothing is opened before the first question."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
+    db.init_app(app)
+    migrate.init_app(app, db)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            event.listen(db.engine, "connect", _set_up_sqlite)
+            event.listen(db.engine, "begin", _begin_sqlite)
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 30}}
+    return {"pool_pre_ping": True}
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own accord
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """A unit of writing: commits at its end, rolls back on an error.
+
+    The outermost one commits, once; one inside another joins it. What was read before it is read again, so that a
+    verb decides on what is true now.
+    """
+    session: Session = db.session()
+    if session.info.get(WRITES):
+        yield session
+        return
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("changes were made outside a transaction()")
+    session.rollback()
+    session.info[WRITES] = True
+    try:
+        session.connection(execution_options={WRITES: True})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info[WRITES] = False
+
+
+def locked(table: type[Row], id: int) -> Row | None:
+    """The row, read afresh and nobody else's to change until the transaction ends; None when there is none."""
+    query = sa.select(table).where(sa.inspect(table).primary_key[0] == id).with_for_update(of=table)
+    return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def violated(error: sa.exc.IntegrityError, constraint: str, *columns: str) -> bool:
+    """Whether `error` says that this unique constraint was broken.
+
+    PostgreSQL names the constraint, SQLite its columns as `table.column`; so both are given.
+    """
+    text = str(error.orig)
+    return constraint in text or (bool(columns) and all(column in text for column in columns))
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the tables to this program's version. Raises DatabaseUnreachable."""
+    from alembic import command
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with _answering(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def check(engine: Engine) -> str:
+    """The version of the tables. Raises DatabaseNotMigrated or DatabaseUnreachable."""
+    wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    with _answering(engine) as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found != wanted:
+        raise DatabaseNotMigrated(found=found or "empty", wanted=wanted)
+    return found or ""
+
+
+@contextmanager
+def _answering(engine: Engine) -> Iterator[Connection]:
+    try:
+        connection = engine.connect()
+    except sa.exc.OperationalError as error:
+        raise DatabaseUnreachable(cause=" ".join(str(error.orig).split())) from error
+    with connection:
+        yield connection

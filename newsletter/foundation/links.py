@@ -1,0 +1,101 @@
+"""Signed links: what a mail carries so that its reader needs no password.
+
+Each purpose signs with a salt of its own, so that a token for one page opens no other. A token holds ids, never an
+address; whether it still means something is for the page's verb to say.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.parts import Part
+
+
+class LinkInvalid(NewsletterError):
+    """This link is damaged or was never ours."""
+
+
+class LinkExpired(NewsletterError):
+    """This link was good until {until:%d %B %Y}."""
+
+
+class Purpose(StrEnum):
+    CONFIRM = "confirm"
+    UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
+
+
+class Links:
+    """Makes and reads the links of one installation, all below its `site_url`."""
+
+    def __init__(self, secret: str, site_url: str) -> None:
+        self._secret = secret
+        self.site_url = site_url
+
+    def to(self, path: str) -> str:
+        """A whole address on this site."""
+        return f"{self.site_url}{path}"
+
+    def make(self, purpose: Purpose, subject: int, until: datetime | None = None) -> str:
+        """A token for `subject` (a row's id), good until a moment or for ever."""
+        return self._serializer(purpose).dumps([subject, int(until.timestamp()) if until else 0])
+
+    def link(self, purpose: Purpose, subject: int, until: datetime | None = None) -> str:
+        return self.to(f"/{purpose}/{self.make(purpose, subject, until)}")
+
+    def read(self, purpose: Purpose, token: str) -> int:
+        """The subject of a token whose time may have passed. Raises LinkInvalid."""
+        return self._load(purpose, token)[0]
+
+    def read_in_time(self, purpose: Purpose, token: str, now: datetime) -> int:
+        """The subject of a token that is still good. Raises LinkInvalid, LinkExpired."""
+        subject, until = self._load(purpose, token)
+        if until and now.timestamp() >= until:
+            raise LinkExpired(until=now - timedelta(seconds=now.timestamp() - until))
+        return subject
+
+    def _load(self, purpose: Purpose, token: str) -> tuple[int, int]:
+        try:
+            subject, until = self._serializer(purpose).loads(token)
+        except (BadSignature, ValueError, TypeError) as error:
+            raise LinkInvalid from error
+        return subject, until
+
+    def _serializer(self, purpose: Purpose) -> URLSafeSerializer:
+        return URLSafeSerializer(
+            self._secret, salt=f"newsletter.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    def verp(self, kind: str, subject: int) -> str:
+        """The signed local part that tells which mail a bounce is about: kind, base32 id, base32 HMAC-80.
+
+        Lower case, at most 40 octets, because some relays fold case and truncate (DESIGN.md §6).
+        """
+        ident = _base32(subject.to_bytes((subject.bit_length() + 7) // 8 or 1, "big"))
+        return f"{kind}{ident}-{self._verp_signature(kind, ident)}"
+
+    def read_verp(self, local_part: str) -> tuple[str, int]:
+        """(kind, id) of a local part made by `verp`. Raises LinkInvalid."""
+        body, _, signature = local_part.lower().partition("-")
+        kind, ident = body[:1], body[1:]
+        if not hmac.compare_digest(signature.encode(), self._verp_signature(kind, ident).encode()):
+            raise LinkInvalid
+        return kind, int.from_bytes(base64.b32decode(ident.upper() + "=" * (-len(ident) % 8)), "big")
+
+    def _verp_signature(self, kind: str, ident: str) -> str:
+        digest = hmac.new(self._secret.encode(), f"verp:{kind}{ident}".encode(), hashlib.sha256).digest()
+        return _base32(digest[:10])
+
+
+the_links: Part[Links] = Part("links")
+
+
+def _base32(octets: bytes) -> str:
+    return base64.b32encode(octets).decode("ascii").rstrip("=").lower()

@@ -1,0 +1,137 @@
+"""The sockets of the fetcher: they connect to public addresses only.
+
+A feed's address is typed in by staff and redirects are chosen by strangers, so a name is resolved here, every address
+it has is checked, and the checked address itself is connected to. Nothing is resolved a second time, which is what a
+rebinding name server would wait for. The check happens on every connection, thus on every redirect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket  # noqa: TID251 - one of the two places for it
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import httpcore2
+import httpx2
+
+from newsletter.foundation.errors import NewsletterError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
+CGNAT = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598
+
+
+class AddressForbidden(NewsletterError):
+    """{host} is not a public address, so it is not fetched. If it is yours, add its network to allow_networks
+    under [fetching]."""
+
+
+class PortForbidden(NewsletterError):
+    """Port {port} of {host} is not fetched. If it is right, add it to allow_ports under [fetching]."""
+
+
+class Unreachable(NewsletterError):
+    """{host} cannot be reached: {cause}."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the open internet, looking into the IPv4 address that an IPv6 one carries."""
+    inner = _carried(address)
+    if inner is not None and not is_public(inner):
+        return False
+    return address.is_global and not address.is_multicast and not (address.version == 4 and address in CGNAT)
+
+
+def _carried(address: Address) -> ipaddress.IPv4Address | None:
+    if not isinstance(address, ipaddress.IPv6Address):
+        return None
+    if any(address in network for network in NAT64):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+class GuardedBackend(httpcore2.NetworkBackend):
+    """Opens connections for httpx2. `allow` are networks that are let through although they are not public."""
+
+    def __init__(self, allow: Sequence[str] = (), ports: Iterable[int] = (80, 443)) -> None:
+        self._allow: list[Network] = [ipaddress.ip_network(network, strict=False) for network in allow]
+        self._ports = frozenset(ports)
+        self._plain = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Raises AddressForbidden, PortForbidden, Unreachable."""
+        addresses = self._checked(host, port)
+        for number, address in enumerate(addresses, 1):
+            try:
+                return self._plain.connect_tcp(str(address), port, timeout, local_address, socket_options)
+            except httpcore2.ConnectError:
+                if number == len(addresses):
+                    raise
+        raise Unreachable(host=host, cause="it has no address")
+
+    def _checked(self, host: str, port: int) -> list[Address]:
+        addresses = _resolve(host, port)
+        if all(self._allowed(address) for address in addresses):
+            return addresses
+        if not all(is_public(address) for address in addresses):
+            raise AddressForbidden(host=host)
+        if port not in self._ports:
+            raise PortForbidden(host=host, port=port)
+        return addresses
+
+    def _allowed(self, address: Address) -> bool:
+        return any(address in network for network in self._allow)
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(host=host, cause=getattr(error, "strerror", None) or "it is not a host name") from error
+    unique = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)
+    return [ipaddress.ip_address(address) for address in unique]
+
+
+class GuardedTransport(httpx2.HTTPTransport):
+    """httpx2's transport on guarded sockets. It knows no proxy, since a proxy would resolve names itself."""
+
+    def __init__(self, backend: GuardedBackend, connections: int = 20) -> None:
+        super().__init__(trust_env=False)
+        self._pool.close()
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            max_connections=connections,
+            network_backend=backend,
+        )
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def network_of(ip: str) -> str:
+    """What sign-ups are counted by: an IPv4 address, or the /64 that an IPv6 address is in."""
+    address = ipaddress.ip_address(ip)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network(f"{address}/64", strict=False).network_address)

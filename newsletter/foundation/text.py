@@ -1,0 +1,19 @@
+"""Strangers' words, made fit for one line of a page, a mail or a header."""
+
+from __future__ import annotations
+
+import unicodedata
+
+JOINERS = "\u200c\u200d\u200e\u200f"
+"""Invisible, but Persian words, family emoji and mixed directions are wrong without them."""
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks, control characters, direction overrides and runs of spaces."""
+    return " ".join("".join(map(_kept, text)).split())
+
+
+def _kept(character: str) -> str:
+    if character.isprintable() or character in JOINERS:
+        return character
+    return "" if unicodedata.category(character) in ("Cf", "Cs", "Cn", "Co") else " "

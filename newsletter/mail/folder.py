@@ -1,0 +1,54 @@
+"""A relay that is a folder: each mail becomes one file. For the demo and for trying things out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from pathlib import Path
+
+from newsletter.mail.smtp import Connection, Outcome, RelayUnavailable, Reply
+
+
+class FolderTransport:
+    """Writes each mail to `folder` as <number>-<hash of its Message-ID>.eml, whole or not at all.
+
+    The same Message-ID is written once, as a mailbox that sorts out doubles would show it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        yield self
+
+    def send(self, sender: str, recipient: str, message: bytes) -> Reply:
+        message_id = str(message_from_bytes(message)["Message-ID"])
+        name = hashlib.sha256(message_id.encode()).hexdigest()[:16]
+        if any(self._folder.glob(f"*-{name}.eml")):
+            return Reply(Outcome.ACCEPTED, "250 already here")
+        envelope = f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode("ascii")
+        try:
+            return self._write(name, envelope + message)
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def _write(self, name: str, octets: bytes) -> Reply:
+        part = self._folder / f"{name}.part"
+        with part.open("wb") as handle:
+            handle.write(octets)
+            handle.flush()
+            os.fsync(handle.fileno())
+        number = sum(1 for _ in self._folder.glob("*.eml")) + 1
+        part.rename(self._folder / f"{number:06d}-{name}.eml")
+        return Reply(Outcome.ACCEPTED, f"250 kept as {number:06d}-{name}.eml")
+
+    def _unavailable(self, error: OSError) -> RelayUnavailable:
+        return RelayUnavailable(host=self._folder, port="folder", cause=error.strerror or error)

@@ -1,0 +1,167 @@
+"""Durable transactional mail: confirmations, welcomes, notes to staff.
+
+`put` writes a row in the caller's transaction, so a mail exists if and only if what it is about was committed. The
+worker sends it at least once, always with the same Message-ID; while the relay is away it waits here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from newsletter.foundation.clock import Clock
+from newsletter.foundation.config import Config
+from newsletter.foundation.database import Base, db, transaction, words
+from newsletter.foundation.links import Links
+from newsletter.mail import addresses, templates
+from newsletter.mail.envelopes import return_path
+from newsletter.mail.message import Letter, Message, Reader, Sender
+from newsletter.mail.smtp import Outcome, RelayUnavailable, Reply, Transport
+
+LEASE = timedelta(minutes=5)
+RETRIES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120, 240, 480))
+
+
+class OutboxState(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class OutboxMail(Base):
+    """One mail to one person: a template's name and its data."""
+
+    __tablename__ = "outbox_mails"
+    __table_args__ = (sa.Index(None, "state", "next_attempt_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(60))
+    recipient: Mapped[str] = mapped_column(sa.String(254))
+    sender_name: Mapped[str] = mapped_column(sa.String(120))
+    sender_address: Mapped[str] = mapped_column(sa.String(254))
+    reply_to: Mapped[str | None] = mapped_column(sa.String(254))
+    data: Mapped[dict[str, Any]]
+    message_id: Mapped[str] = mapped_column(sa.String(200), unique=True)
+    state: Mapped[OutboxState] = mapped_column(words(OutboxState), default=OutboxState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    last_reply: Mapped[str | None] = mapped_column(sa.String(500))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+def put(name: str, *, to: str, sender: Sender, now: datetime, **data: object) -> None:
+    """Add a mail to the caller's transaction. `data` must be plain JSON values."""
+    domain = addresses.wire(sender.address).rpartition("@")[2]
+    db.session.add(
+        OutboxMail(
+            name=name,
+            recipient=to,
+            sender_name=sender.name,
+            sender_address=sender.address,
+            reply_to=sender.reply_to,
+            data=data,
+            message_id=f"{secrets.token_hex(16)}@{domain}",
+            next_attempt_at=now,
+            created_at=now,
+        )
+    )
+
+
+def send_due(transport: Transport, config: Config, links: Links, clock: Clock) -> int:
+    """Send every mail that is due, and say how many went out.
+
+    Raises RelayUnavailable when the relay is away; then what was not sent stays due.
+    """
+    sent = 0
+    if not _any_due(clock.now()):
+        return 0
+    with transport.connected() as connection:
+        while (mail := _claim(clock.now())) is not None:
+            try:
+                reply = connection.send(*_octets(mail, config, links))
+            except RelayUnavailable:
+                _give_back(mail.id, clock.now())
+                raise
+            _record(mail.id, reply, clock.now())
+            sent += reply.outcome is Outcome.ACCEPTED
+    return sent
+
+
+def waiting() -> int:
+    """How many mails wait to be sent."""
+    query = sa.select(sa.func.count()).select_from(OutboxMail).where(OutboxMail.state == OutboxState.PENDING)
+    return db.session.scalar(query) or 0
+
+
+def mails_to(recipient: str, limit: int = 50) -> list[OutboxMail]:
+    """The latest transactional mails to one address."""
+    return list(
+        db.session.scalars(
+            sa.select(OutboxMail).where(OutboxMail.recipient == recipient).order_by(OutboxMail.id.desc()).limit(limit)
+        )
+    )
+
+
+def _due(now: datetime) -> sa.Select[tuple[OutboxMail]]:
+    return (
+        sa.select(OutboxMail)
+        .where(OutboxMail.state == OutboxState.PENDING, OutboxMail.next_attempt_at <= now)
+        .order_by(OutboxMail.next_attempt_at, OutboxMail.id)
+        .limit(1)
+    )
+
+
+def _any_due(now: datetime) -> bool:
+    return db.session.scalar(_due(now)) is not None
+
+
+def _claim(now: datetime) -> OutboxMail | None:
+    """Lease the next mail: while the lease lasts nobody else takes it, afterwards it is due again."""
+    with transaction() as session:
+        mail = session.scalar(_due(now).with_for_update(skip_locked=True))
+        if mail is not None:
+            mail.next_attempt_at = now + LEASE
+            mail.attempts += 1
+    return mail
+
+
+def _octets(mail: OutboxMail, config: Config, links: Links) -> tuple[str, str, bytes]:
+    rendered = templates.render(mail.name, **mail.data)
+    letter = Letter(
+        sender=Sender(mail.sender_name, mail.sender_address, mail.reply_to),
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        date=mail.created_at,
+        marker=mail.message_id,
+        headers={"Auto-Submitted": "auto-generated"},  # RFC 3834 §5: no vacation notes in answer
+    )
+    recipient = addresses.wire(mail.recipient)
+    message = Message(letter).to(Reader(address=recipient, message_id=mail.message_id))
+    return return_path(config, links, "o", mail.id, mail.sender_address), recipient, message
+
+
+def _record(mail_id: int, reply: Reply, now: datetime) -> None:
+    with transaction() as session:
+        mail = session.get_one(OutboxMail, mail_id)
+        mail.last_reply = reply.text
+        if reply.outcome is Outcome.ACCEPTED:
+            mail.state, mail.sent_at = OutboxState.SENT, now
+        elif reply.outcome is Outcome.REFUSED or mail.attempts > len(RETRIES):
+            mail.state = OutboxState.FAILED
+        else:  # deferred or uncertain: at least once
+            mail.next_attempt_at = now + RETRIES[mail.attempts - 1]
+
+
+def _give_back(mail_id: int, now: datetime) -> None:
+    """The relay went away, which is not this mail's fault: it is due again, and the attempt does not count."""
+    with transaction() as session:
+        mail = session.get_one(OutboxMail, mail_id)
+        mail.next_attempt_at = now
+        mail.attempts -= 1

@@ -1,0 +1,28 @@
+"""Every module with tables, so that Alembic sees the whole of them."""
+
+from newsletter.delivery import models as delivery
+from newsletter.editions import models as editions
+from newsletter.foundation import alerts, audit, installation
+from newsletter.foundation.database import Base
+from newsletter.mail import outbox, suppression
+from newsletter.newsletters import models as newsletters
+from newsletter.staff import models as staff
+from newsletter.stories import models as stories
+from newsletter.subscribers import models as subscribers
+
+METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "alerts",
+    "audit",
+    "delivery",
+    "editions",
+    "installation",
+    "newsletters",
+    "outbox",
+    "staff",
+    "stories",
+    "subscribers",
+    "suppression",
+]

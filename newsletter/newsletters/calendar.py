@@ -1,0 +1,96 @@
+"""When editions are due: pure arithmetic on dates, zones and instants (DESIGN.md, rules 1, 3 and 6).
+
+Local dates and zones are decided here and nowhere else. All deadlines are counted in UTC from the slot's instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+START_WITHIN = timedelta(hours=2)
+FINISH_WITHIN = timedelta(hours=12)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The moments of one edition, in UTC: draft at `cutoff_at`, send at `slot_at`, not begun after `start_by`, and
+    what is left at `finish_by` expires."""
+
+    local_date: date
+    slot_at: datetime
+    cutoff_at: datetime
+    start_by: datetime
+    finish_by: datetime
+
+
+def is_zone(name: str) -> bool:
+    return name in available_timezones()
+
+
+def instant(local_date: date, local_time: time, zone: ZoneInfo) -> datetime | None:
+    """The UTC instant of a local time on a date, or None when the zone skipped the date.
+
+    In the gap of a clock change it is the first instant after the gap; in the fold, the first of the two.
+    """
+    naive = datetime.combine(local_date, local_time)
+    moment = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != naive:
+        moment = _end_of_gap(naive, zone)
+    return moment if moment.astimezone(zone).date() == local_date else None
+
+
+def _end_of_gap(naive: datetime, zone: ZoneInfo) -> datetime:
+    """The instant at which the clocks jumped over `naive`, to the second, by halving."""
+    before = naive.replace(tzinfo=zone, fold=1).astimezone(UTC)  # counted with the offset after the change
+    after = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)  # counted with the offset before it
+    offset = after.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=int((after - before).total_seconds()) // 2)
+        if middle.astimezone(zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+def schedule(local_date: date, local_time: time, zone: str, cutoff_minutes: int) -> Schedule | None:
+    """The moments of the edition of a date; None when the zone skipped the date."""
+    slot_at = instant(local_date, local_time, ZoneInfo(zone))
+    if slot_at is None:
+        return None
+    return Schedule(
+        local_date=local_date,
+        slot_at=slot_at,
+        cutoff_at=slot_at - timedelta(minutes=cutoff_minutes),
+        start_by=slot_at + START_WITHIN,
+        finish_by=slot_at + FINISH_WITHIN,
+    )
+
+
+def local_date_at(now: datetime, zone: str) -> date:
+    """The date that the calendar on the wall shows in `zone`."""
+    return now.astimezone(ZoneInfo(zone)).date()
+
+
+def open_schedules(
+    now: datetime, local_time: time, zone: str, cutoff_minutes: int, days: str = "1234567"
+) -> Iterator[Schedule]:
+    """The editions that should exist at `now`: past their cut-off, not past `start_by`, on a publishing day."""
+    today = local_date_at(now, zone)
+    for offset in (-1, 0, 1):
+        found = schedule(today + timedelta(days=offset), local_time, zone, cutoff_minutes)
+        if found and str(found.local_date.isoweekday()) in days and found.cutoff_at <= now < found.start_by:
+            yield found
+
+
+def next_schedule(now: datetime, local_time: time, zone: str, cutoff_minutes: int, days: str) -> Schedule | None:
+    """The first edition whose cut-off lies ahead; None when no day of the week publishes."""
+    today = local_date_at(now, zone)
+    for offset in range(-1, 16):
+        found = schedule(today + timedelta(days=offset), local_time, zone, cutoff_minutes)
+        if found and str(found.local_date.isoweekday()) in days and found.cutoff_at > now:
+            return found
+    return None

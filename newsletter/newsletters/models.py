@@ -1,0 +1,141 @@
+"""What is published and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from newsletter.foundation.database import Base, db, words
+from newsletter.foundation.errors import NotFound
+
+
+class Approval(StrEnum):
+    """Who says that an edition may go out: a person, or the service itself at the slot."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+class Newsletter(Base):
+    """One publication.
+
+    `days` are ISO weekdays (1 = Monday) as digits, such as "1234567". `cutoff_minutes` is how long before its slot
+    an edition is drafted; `window_hours` how far back it looks for stories.
+    """
+
+    __tablename__ = "newsletters"
+    __table_args__ = (
+        sa.CheckConstraint("cutoff_minutes BETWEEN 0 AND 720", name="cutoff"),
+        sa.CheckConstraint("items_at_most BETWEEN 1 AND 50", name="items"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(sa.String(60), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(120))
+    tagline: Mapped[str] = mapped_column(sa.String(200), default="")
+    promise: Mapped[str] = mapped_column(sa.String(300), default="")
+    publisher: Mapped[str] = mapped_column(sa.String(120), default="")
+    from_name: Mapped[str] = mapped_column(sa.String(120))
+    from_address: Mapped[str] = mapped_column(sa.String(254))
+    reply_to: Mapped[str | None] = mapped_column(sa.String(254))
+    postal_address: Mapped[str] = mapped_column(sa.String(300), default="")
+    accent: Mapped[str] = mapped_column(sa.String(7), default="#9b1c1c")
+    language: Mapped[str] = mapped_column(sa.String(12), default="en")
+    days: Mapped[str] = mapped_column(sa.String(7), default="1234567")
+    cutoff_minutes: Mapped[int] = mapped_column(default=45)
+    approval: Mapped[Approval] = mapped_column(words(Approval), default=Approval.AUTO)
+    items_at_most: Mapped[int] = mapped_column(default=10)
+    items_at_least: Mapped[int] = mapped_column(default=3)
+    per_outlet_at_most: Mapped[int] = mapped_column(default=3)
+    window_hours: Mapped[int] = mapped_column(default=30)
+    grouping_threshold: Mapped[float] = mapped_column(default=0.175)
+    created_at: Mapped[datetime]
+
+    slots: Mapped[list[Slot]] = relationship(
+        back_populates="newsletter", order_by="Slot.id", cascade="all, delete-orphan"
+    )
+    sign_up_texts: Mapped[list[SignUpText]] = relationship(order_by="SignUpText.version", cascade="all, delete-orphan")
+
+    @property
+    def default_slot(self) -> Slot:
+        return next((slot for slot in self.slots if slot.is_default), self.slots[0])
+
+    @property
+    def sign_up_text(self) -> SignUpText:
+        """The words that a reader agrees to today."""
+        return self.sign_up_texts[-1]
+
+
+class Slot(Base):
+    """When and where a newsletter goes out. Its zone never changes: another zone is another slot (rule 1)."""
+
+    __tablename__ = "slots"
+    __table_args__ = (sa.UniqueConstraint("newsletter_id", "zone", "local_time"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id, ondelete="CASCADE"))
+    zone: Mapped[str] = mapped_column(sa.String(64))
+    local_time: Mapped[time] = mapped_column(sa.Time)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+
+    newsletter: Mapped[Newsletter] = relationship(back_populates="slots")
+
+    @validates("zone")
+    def _zone_stays(self, _key: str, zone: str) -> str:
+        if self.zone is not None and zone != self.zone:
+            raise ValueError("a slot's zone never changes; make another slot")
+        return zone
+
+    @property
+    def label(self) -> str:
+        return f"{self.local_time:%H:%M} {self.zone.rpartition('/')[2].replace('_', ' ')}"
+
+
+class SignUpText(Base):
+    """One version of the words that readers agree to. Kept for ever; a change is a new version."""
+
+    __tablename__ = "sign_up_texts"
+    __table_args__ = (sa.UniqueConstraint("newsletter_id", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id, ondelete="CASCADE"))
+    version: Mapped[int]
+    text: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[datetime]
+
+
+class NewsletterUnknown(NotFound):
+    """There is no newsletter “{slug}”. The newsletters are: {known}."""
+
+
+class WhichNewsletter(NotFound):
+    """There are several newsletters; name one: {known}."""
+
+
+class NoNewsletter(NotFound):
+    """There is no newsletter yet. Make one: newsletter newsletters add SLUG --name NAME --from ADDRESS"""
+
+
+def newsletters() -> Sequence[Newsletter]:
+    return db.session.scalars(sa.select(Newsletter).order_by(Newsletter.id)).all()
+
+
+def newsletter(slug: str | None) -> Newsletter:
+    """The newsletter of that name, or the only one. Raises NewsletterUnknown, WhichNewsletter, NoNewsletter."""
+    every = newsletters()
+    known = ", ".join(one.slug for one in every)
+    if not every:
+        raise NoNewsletter
+    if slug is None:
+        if len(every) > 1:
+            raise WhichNewsletter(known=known)
+        return every[0]
+    for one in every:
+        if one.slug == slug:
+            return one
+    raise NewsletterUnknown(slug=slug, known=known)

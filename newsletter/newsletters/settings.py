@@ -1,0 +1,154 @@
+"""Making newsletters and changing them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time
+
+from sqlalchemy.exc import IntegrityError
+
+from newsletter.foundation import audit
+from newsletter.foundation.audit import Actor
+from newsletter.foundation.database import transaction, violated
+from newsletter.foundation.errors import NewsletterError
+from newsletter.mail import addresses
+from newsletter.newsletters import calendar
+from newsletter.newsletters.models import Approval, Newsletter, SignUpText, Slot, newsletter
+
+SIGN_UP_TEXT = (
+    "Yes, send me {name} by e-mail. I can leave at any time with one click, and my address is used for nothing else."
+)
+
+
+class SettingInvalid(NewsletterError):
+    """{key}: {problem}"""
+
+
+class NewsletterExists(NewsletterError):
+    """There is a newsletter “{slug}” already."""
+
+
+@dataclass(frozen=True)
+class NewNewsletter:
+    """What a newsletter needs to begin with; the rest has defaults and is changed with `change`."""
+
+    slug: str
+    name: str
+    from_address: str
+    zone: str = "UTC"
+    local_time: time = time(6, 0)
+
+
+def add(new: NewNewsletter, now: datetime, by: Actor, **settings: str) -> Newsletter:
+    """Raises NewsletterExists, SettingInvalid, AddressInvalid."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", new.slug) or len(new.slug) > 60:
+        raise SettingInvalid(key="slug", problem="use small letters, digits and single hyphens, at most 60")
+    if not calendar.is_zone(new.zone):
+        raise SettingInvalid(key="zone", problem=f"“{new.zone}” is no time zone; write it like Europe/Berlin")
+    try:
+        with transaction() as session:
+            made = Newsletter(
+                slug=new.slug,
+                name=new.name,
+                from_name=new.name,
+                from_address=addresses.parse(new.from_address),
+                created_at=now,
+                slots=[Slot(zone=new.zone, local_time=new.local_time, is_default=True, created_at=now)],
+                sign_up_texts=[SignUpText(version=1, text=SIGN_UP_TEXT.format(name=new.name), created_at=now)],
+            )
+            _apply(made, settings)
+            session.add(made)
+            session.flush()
+            audit.record(by, "newsletter.add", f"newsletter:{made.id}", now, slug=new.slug)
+    except IntegrityError as error:
+        if violated(error, "uq_newsletters_slug", "newsletters.slug"):
+            raise NewsletterExists(slug=new.slug) from error
+        raise
+    return made
+
+
+def change(slug: str | None, now: datetime, by: Actor, **settings: str) -> Newsletter:
+    """Change settings, given as the texts that a person types. Raises SettingInvalid, AddressInvalid."""
+    with transaction():
+        changed = newsletter(slug)
+        before = {key: str(getattr(changed, key, "")) for key in settings}
+        _apply(changed, settings)
+        audit.record(by, "newsletter.change", f"newsletter:{changed.id}", now, before=before, after=dict(settings))
+    return changed
+
+
+def _apply(changed: Newsletter, settings: dict[str, str]) -> None:
+    for key, text in settings.items():
+        reader = READERS.get(key)
+        if reader is None:
+            raise SettingInvalid(key=key, problem=f"there is no such setting; there are {', '.join(READERS)}")
+        try:
+            setattr(changed, key, reader(text.strip()))
+        except ValueError as error:
+            raise SettingInvalid(key=key, problem=str(error)) from error
+
+
+def _name(text: str) -> str:
+    if not text or len(text) > 120 or not text.isprintable():
+        raise ValueError("write 1 to 120 characters on one line")
+    return text
+
+
+def _line(text: str) -> str:
+    if len(text) > 300 or not text.isprintable():
+        raise ValueError("write at most 300 characters on one line")
+    return text
+
+
+def _tagline(text: str) -> str:
+    return _line(text)[:200]
+
+
+def _accent(text: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ValueError("write a colour like #9b1c1c")
+    return text.lower()
+
+
+def _days(text: str) -> str:
+    if not re.fullmatch(r"[1-7]{1,7}", text) or len(set(text)) != len(text):
+        raise ValueError("write the weekdays as digits, 1 for Monday to 7 for Sunday, such as 12345")
+    return "".join(sorted(text))
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"write a number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _approval(text: str) -> Approval:
+    if text not in set(Approval):
+        raise ValueError("write manual or auto")
+    return Approval(text)
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "name": _name,
+    "tagline": _tagline,
+    "promise": _line,
+    "publisher": _tagline,
+    "from_name": _name,
+    "from_address": addresses.parse,
+    "reply_to": lambda text: addresses.parse(text) if text else None,
+    "postal_address": _line,
+    "accent": _accent,
+    "days": _days,
+    "cutoff_minutes": _between(0, 720),
+    "approval": _approval,
+    "items_at_most": _between(1, 50),
+    "items_at_least": _between(0, 50),
+    "per_outlet_at_most": _between(1, 50),
+    "window_hours": _between(1, 24 * 14),
+}
+"""Each setting that can be changed, with how the text that a person types is read."""

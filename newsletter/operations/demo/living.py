@@ -1,0 +1,34 @@
+"""Living through the demo's days: what the button "Next morning" does."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from flask import Flask
+
+from newsletter import scheduling
+from newsletter.app import worker
+from newsletter.operations.demo.clock import ZONE, DemoClock
+from newsletter.stories.fetching import the_fetcher
+
+SLOT_TIME = time(6, 0)
+
+
+def next_morning(app: Flask, clock: DemoClock) -> None:
+    """Let six o'clock come, so that today's edition goes out, and then the next day's morning with its draft.
+
+    The verbs are the service's own; they find what is due, whoever else calls them at the same time.
+    """
+    today = clock.today()
+    clock.set_to(datetime.combine(today, SLOT_TIME, ZONE))
+    live(app, clock)
+    clock.set_to_morning(today + timedelta(days=1))
+    live(app, clock)
+
+
+def live(app: Flask, clock: DemoClock) -> None:
+    """Everything that is due at the clock's time: collect, draft, send."""
+    with app.app_context():
+        fetcher = the_fetcher()
+    scheduling.run_once(app, clock, fetcher)
+    worker(app).until_idle()

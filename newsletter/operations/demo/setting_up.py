@@ -1,0 +1,130 @@
+"""The demo's folder: its config, its newsletter, its sources, its one person of the staff."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from flask import Flask
+
+from newsletter.foundation.audit import SYSTEM
+from newsletter.foundation.clock import the_clock
+from newsletter.foundation.config import the_config
+from newsletter.foundation.errors import CannotStart
+from newsletter.foundation.links import the_links
+from newsletter.newsletters import settings
+from newsletter.newsletters.models import newsletter, newsletters
+from newsletter.newsletters.settings import NewNewsletter
+from newsletter.operations.demo import outlets
+from newsletter.operations.demo.clock import ZONE, DemoClock
+from newsletter.staff import signing_in
+from newsletter.staff.models import Role
+from newsletter.staff.signing_in import StaffExists
+from newsletter.stories import collecting
+from newsletter.stories.models import sources
+
+STAFF = "editor@harbor-gazette.example"
+NEWSLETTER = "daily-headlines"
+PROMISE = (
+    "Every morning at six: the ten stories that matter on the Ellery Coast, each told once, with who else covers it."
+)
+MARK = "clock.json"
+"""The file that tells a demo's folder from any other."""
+
+CONFIG = """\
+# The demo's own settings, written anew at each start. Every command works on it: newsletter --config {file} …
+site_url = "http://127.0.0.1:{port}"
+
+[database]
+url = "sqlite:///newsletter.db"
+
+[web]
+host = "127.0.0.1"
+port = {port}
+threads = 16
+
+[mail]
+transport = "folder"
+folder = "mail"
+bounce_address = "bounces@harbor-gazette.example"
+
+[fetching]
+allow_networks = ["127.0.0.1/32"]
+
+[demo]
+clock_file = "clock.json"
+"""
+
+
+class NotADemo(CannotStart):
+    """{folder} holds files, but no demo. Name an empty or a new folder with --dir; nothing was touched."""
+
+
+def folder_for(folder: Path, port: int, fresh: bool) -> Path:
+    """Make the demo's folder ready and give its config file. `fresh` throws an earlier demo away.
+
+    Raises NotADemo when the folder holds anything else.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise NotADemo(folder=folder)
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "config.toml"
+    file.write_text(CONFIG.format(port=port, file=file), "utf-8")
+    clock = DemoClock(folder / MARK)
+    if not clock.exists():
+        clock.set_to_morning(_machine_date())
+    return file
+
+
+def _machine_date() -> date:
+    return datetime.now(UTC).astimezone(ZONE).date()  # noqa: TID251 - the demo begins on the machine's day
+
+
+def furnish(app: Flask) -> None:
+    """Make the newsletter, the sources and the person of the staff, where they are not there yet."""
+    with app.app_context():
+        now = the_clock().now()
+        if not newsletters():
+            _publish(now)
+        _follow_outlets(now)
+        with suppress(StaffExists):
+            signing_in.add(STAFF, Role.OWNER, now, SYSTEM)
+
+
+def _publish(now: datetime) -> None:
+    new = NewNewsletter(NEWSLETTER, "Daily Headlines", "headlines@harbor-gazette.example", zone=ZONE.key)
+    settings.add(
+        new,
+        now,
+        SYSTEM,
+        from_name="Daily Headlines",
+        tagline="From The Harbor Gazette",
+        promise=PROMISE,
+        publisher="The Harbor Gazette",
+        postal_address="The Harbor Gazette, 1 Quay Street, Port Ellery",
+        reply_to="newsroom@harbor-gazette.example",
+        accent="#1f4e5f",
+    )
+
+
+def _follow_outlets(now: datetime) -> None:
+    """Collect the six outlets at the port of today; after a start on another port they have moved."""
+    site = the_config().site_url
+    known = {source.outlet: source for source in sources()}
+    for outlet in outlets.outlets():
+        url = f"{site}/demo/outlets/{outlet.key}/feed"
+        if outlet.name not in known:
+            collecting.add_source(
+                newsletter(NEWSLETTER), url, outlet.name, now, SYSTEM, weight=outlet.weight, own=outlet.own
+            )
+        elif known[outlet.name].url != url:
+            collecting.move_source(known[outlet.name].id, url, now, SYSTEM)
+
+
+def sign_in_link() -> str:
+    """A fresh one-time link for the demo's person of the staff."""
+    return signing_in.make_link(STAFF, the_clock().now(), SYSTEM, the_links())

@@ -1,0 +1,130 @@
+"""The processes of the service: web, scheduler and worker, apart or as one supervised group."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from newsletter import scheduling
+from newsletter.app import worker as worker_of
+from newsletter.foundation.clock import the_clock
+from newsletter.foundation.config import Config, the_config
+from newsletter.foundation.errors import CannotStart
+from newsletter.foundation.network import port_is_free
+from newsletter.operations import assembling
+from newsletter.operations.supervising import Child, Group
+from newsletter.stories.fetching import the_fetcher
+
+
+class PortInUse(CannotStart):
+    """Port {port} on {host} is in use. Stop the program that uses it, or choose another port: {how}."""
+
+
+def set_up_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("apscheduler", "httpx2", "httpcore2", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def group(file: Path) -> None:
+    """Web, scheduler and worker in one group, until SIGTERM. Raises CannotStart."""
+    config = _config(assembling.ready(file))
+    check_port(config, "port under [web] in the config")
+    the_group(config, file).run()
+
+
+def the_group(config: Config, file: Path) -> Group:
+    """The three processes. The web comes first, because what the demo collects is served by itself."""
+
+    def listening() -> bool:
+        return not port_is_free(config.web.host, config.web.port)
+
+    return Group([_child("web", file, listening), _child("scheduler", file), _child("worker", file)])
+
+
+def _child(name: str, file: Path, is_ready: Callable[[], bool] = lambda: True) -> Child:
+    return Child(name, [sys.executable, "-m", "newsletter", "--config", str(file), name], is_ready)
+
+
+def check_port(config: Config, how: str) -> None:
+    """Raises PortInUse."""
+    if not port_is_free(config.web.host, config.web.port):
+        raise PortInUse(host=config.web.host, port=config.web.port, how=how)
+
+
+def _config(app: Flask) -> Config:
+    with app.app_context():
+        return the_config()
+
+
+def web(file: Path) -> None:
+    """The pages, by gunicorn, until SIGTERM. Raises CannotStart."""
+    config = _config(assembling.ready(file))
+    check_port(config, "port under [web] in the config")
+    _Gunicorn(config).run()
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        web = self._config.web
+        host = f"[{web.host}]" if ":" in web.host else web.host
+        settings: dict[str, Any] = {
+            "bind": f"{host}:{web.port}",
+            "worker_class": "gthread",
+            "workers": web.workers,
+            "threads": web.threads,
+            "graceful_timeout": 30,
+            "loglevel": "warning",
+            "proc_name": "newsletter web",
+            "forwarded_allow_ips": "",  # web/security.py decides whom we believe
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Called in each worker after the fork, so that no two processes share a connection."""
+        return assembling.assemble(self._config)
+
+
+def scheduler(file: Path) -> None:
+    """The ticks, until SIGTERM. Raises CannotStart."""
+    app, stop = assembling.ready(file), _stopped_by_signals()
+    with app.app_context():
+        clock, fetcher = the_clock(), the_fetcher()
+    scheduling.run(app, clock, fetcher, stop)
+
+
+def worker(file: Path) -> None:
+    """The worker, until SIGTERM; what is in flight then is finished. Raises CannotStart."""
+    stop = _stopped_by_signals()
+    worker_of(assembling.ready(file), stop).run()
+
+
+def deliver(file: Path, until_idle: bool) -> None:
+    """The worker in the foreground, for ever or until nothing is due. Raises CannotStart."""
+    at_work = worker_of(assembling.ready(file), _stopped_by_signals())
+    if until_idle:
+        at_work.until_idle()
+    else:
+        at_work.run()
+
+
+def _stopped_by_signals() -> Event:
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

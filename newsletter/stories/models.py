@@ -1,0 +1,170 @@
+"""Outlets' feeds, what they carried, and what staff say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from newsletter.foundation.database import Base, db, words
+from newsletter.foundation.errors import NotFound
+from newsletter.newsletters.models import Newsletter
+
+
+class SourceState(StrEnum):
+    """`new` until its first poll; `failing` with the error in words; `disabled` by hand."""
+
+    NEW = "new"
+    OK = "ok"
+    FAILING = "failing"
+    SILENT = "silent"
+    GONE = "gone"
+    DISABLED = "disabled"
+
+
+class Source(Base):
+    """One outlet's feed. `error` says in plain words why it is failing, `failing_since` since when."""
+
+    __tablename__ = "sources"
+    __table_args__ = (sa.Index(None, "next_poll_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    url: Mapped[str] = mapped_column(sa.String(2000), unique=True)
+    outlet: Mapped[str] = mapped_column(sa.String(200))
+    state: Mapped[SourceState] = mapped_column(words(SourceState), default=SourceState.NEW)
+    error: Mapped[str | None] = mapped_column(sa.Text)
+    failing_since: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    etag: Mapped[str | None] = mapped_column(sa.String(1000))
+    last_modified: Mapped[str | None] = mapped_column(sa.String(100))
+    polled_at: Mapped[datetime | None]
+    succeeded_at: Mapped[datetime | None]
+    next_poll_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+    newsletters: Mapped[list[NewsletterSource]] = relationship(back_populates="source", cascade="all, delete-orphan")
+
+
+class NewsletterSource(Base):
+    """A source as one newsletter uses it. `own` marks the paper's own feed."""
+
+    __tablename__ = "newsletter_sources"
+    __table_args__ = (sa.CheckConstraint("weight > 0 AND weight <= 10", name="weight"),)
+
+    newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id, ondelete="CASCADE"), primary_key=True)
+    source_id: Mapped[int] = mapped_column(sa.ForeignKey(Source.id, ondelete="CASCADE"), primary_key=True)
+    weight: Mapped[float] = mapped_column(default=1.0)
+    own: Mapped[bool] = mapped_column(default=False)
+
+    source: Mapped[Source] = relationship(back_populates="newsletters", lazy="joined")
+
+
+class Story(Base):
+    """One item of a source.
+
+    `identity` is what makes it the same story at the next poll. `position` is its place in the feed when last seen,
+    1 for the first. `date_note` says why `published_at` is not simply what the feed said.
+    """
+
+    __tablename__ = "stories"
+    __table_args__ = (sa.UniqueConstraint("source_id", "identity"), sa.Index(None, "published_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source_id: Mapped[int] = mapped_column(sa.ForeignKey(Source.id, ondelete="CASCADE"))
+    identity: Mapped[str] = mapped_column(sa.String(64))
+    url: Mapped[str] = mapped_column(sa.String(2000))
+    title: Mapped[str] = mapped_column(sa.String(500))
+    summary: Mapped[str] = mapped_column(sa.Text, default="")
+    author: Mapped[str] = mapped_column(sa.String(200), default="")
+    section: Mapped[str] = mapped_column(sa.String(100), default="")
+    tags: Mapped[list[Any]] = mapped_column(default=list)
+    image_url: Mapped[str | None] = mapped_column(sa.String(2000))
+    image_alt: Mapped[str] = mapped_column(sa.String(500), default="")
+    image_credit: Mapped[str] = mapped_column(sa.String(200), default="")
+    position: Mapped[int] = mapped_column(default=1)
+    published_at: Mapped[datetime]
+    date_note: Mapped[str | None] = mapped_column(sa.String(200))
+    first_seen_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+    source: Mapped[Source] = relationship(lazy="joined")
+
+
+class Mark(StrEnum):
+    """What staff said about a story in one newsletter."""
+
+    HIDDEN = "hidden"
+    PINNED = "pinned"
+    TOGETHER = "together"
+    APART = "apart"
+
+
+class StoryMark(Base):
+    """A word by hand that stands through later runs. Together and apart name a second story (rule 17)."""
+
+    __tablename__ = "story_marks"
+    __table_args__ = (
+        sa.UniqueConstraint("newsletter_id", "story_id", "mark", "other_story_id"),
+        sa.CheckConstraint("(mark IN ('together', 'apart')) = (other_story_id IS NOT NULL)", name="other_story"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id, ondelete="CASCADE"))
+    story_id: Mapped[int] = mapped_column(sa.ForeignKey(Story.id, ondelete="CASCADE"))
+    mark: Mapped[Mark] = mapped_column(words(Mark))
+    other_story_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Story.id, ondelete="CASCADE"))
+    by: Mapped[str] = mapped_column(sa.String(320))
+    created_at: Mapped[datetime]
+
+
+class SourceUnknown(NotFound):
+    """There is no source {id}. See: newsletter sources list"""
+
+
+def source(id: int) -> Source:
+    """Raises SourceUnknown."""
+    if found := db.session.get(Source, id):
+        return found
+    raise SourceUnknown(id=id)
+
+
+def sources() -> Sequence[Source]:
+    return db.session.scalars(sa.select(Source).order_by(Source.outlet, Source.id)).all()
+
+
+def sources_of(newsletter_id: int) -> Sequence[NewsletterSource]:
+    return db.session.scalars(sa.select(NewsletterSource).where(NewsletterSource.newsletter_id == newsletter_id)).all()
+
+
+def stories_between(newsletter_id: int, since: datetime, until: datetime) -> Sequence[Story]:
+    """The newsletter's stories published in [since, until], the newest first, without withdrawn ones."""
+    return db.session.scalars(
+        sa.select(Story)
+        .join(NewsletterSource, NewsletterSource.source_id == Story.source_id)
+        .where(
+            NewsletterSource.newsletter_id == newsletter_id,
+            Story.published_at.between(since, until),
+            Story.withdrawn_at.is_(None),
+        )
+        .order_by(Story.published_at.desc(), Story.id.desc())
+    ).all()
+
+
+def marks_of(newsletter_id: int) -> Sequence[StoryMark]:
+    return db.session.scalars(sa.select(StoryMark).where(StoryMark.newsletter_id == newsletter_id)).all()
+
+
+def latest_of(source_id: int, limit: int) -> Sequence[Story]:
+    return db.session.scalars(
+        sa.select(Story).where(Story.source_id == source_id).order_by(Story.published_at.desc()).limit(limit)
+    ).all()
+
+
+def counts_by_source() -> dict[int, int]:
+    rows = db.session.execute(sa.select(Story.source_id, sa.func.count()).group_by(Story.source_id))
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,52 @@
+"""Writing down what was asked and answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.foundation.database import db
+from newsletter.foundation.secrets import Keys
+from newsletter.mail import addresses
+from newsletter.subscribers.models import ConsentEvent, ConsentKind
+
+READER = "the reader"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a visitor's word comes from, as far as we can see it."""
+
+    ip: str | None = None
+    user_agent: str = ""
+    page_url: str = ""
+
+    @property
+    def kept(self) -> dict[str, str | None]:
+        """As it is kept: not longer than its columns."""
+        return {"ip": self.ip, "user_agent": self.user_agent[:300], "page_url": self.page_url[:1000]}
+
+
+def remember(
+    kind: ConsentKind,
+    address: str,
+    newsletter_id: int,
+    origin: Origin,
+    now: datetime,
+    keys: Keys,
+    *,
+    sign_up_text_id: int | None = None,
+    by: str = READER,
+) -> None:
+    """Add a consent event to the caller's transaction."""
+    db.session.add(
+        ConsentEvent(
+            address_hash=keys.address_hash(addresses.normalise(address)),
+            newsletter_id=newsletter_id,
+            kind=kind,
+            sign_up_text_id=sign_up_text_id,
+            at=now,
+            by=by,
+            **origin.kept,
+        )
+    )

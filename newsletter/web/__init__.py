@@ -1,0 +1,20 @@
+"""Pages: parse, call one verb of a subject, answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+from newsletter.foundation.config import Config
+from newsletter.web import admin, formats, public, security
+
+STATIC = Path(__file__).parent.parent / "static"
+
+
+def install(app: Flask, config: Config, secret: str) -> None:
+    """Give `app` its pages."""
+    security.install(app, config, secret)
+    formats.install(app)
+    public.install(app)
+    admin.install(app)

@@ -1,0 +1,88 @@
+"""Readers: find, look up, invite, suppress."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from newsletter.delivery.models import deliveries_to
+from newsletter.foundation.clock import the_clock
+from newsletter.foundation.secrets import the_keys
+from newsletter.mail import outbox, suppression
+from newsletter.mail.addresses import AddressInvalid, normalise
+from newsletter.newsletters.models import newsletters
+from newsletter.staff.rights import Right
+from newsletter.subscribers import signing_up, suppressing
+from newsletter.subscribers.models import active_counts, consent_story, search, subscriber
+from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+
+A_PAGE = 50
+
+
+@pages.get("/subscribers", endpoint="subscribers")
+@staff_only
+def show_all() -> str:
+    text = request.args.get("q", "").strip()
+    found = list(search(text, before=request.args.get("before", type=int), limit=A_PAGE + 1))
+    return render_template(
+        "admin/subscribers.html",
+        q=text,
+        subscribers=found[:A_PAGE],
+        more=found[A_PAGE - 1].id if len(found) > A_PAGE else None,
+        total=sum(active_counts().values()),
+    )
+
+
+@pages.get("/subscribers/<int:id>", endpoint="subscriber")
+@staff_only
+def show(id: int) -> str:
+    person = subscriber(id)
+    names = {newsletter.id: newsletter.name for newsletter in newsletters()}
+    return render_template(
+        "admin/subscriber.html",
+        subscriber=person,
+        subscriptions=person.subscriptions,
+        story=consent_story(person.address_hash),
+        deliveries=[(row, names.get(row.newsletter_id, "")) for row in deliveries_to(id)],
+        mails=outbox.mails_to(person.address),
+        suppressions=sorted(reason.replace("_", " ") for reason in suppression.reasons(person.address_hash)),
+    )
+
+
+@pages.route("/subscribers/add", endpoint="add_subscriber", methods=["GET", "POST"])
+@needs(Right.HELP_SUBSCRIBERS)
+def add() -> ResponseReturnValue:
+    address, slug = request.form.get("email", ""), request.form.get("newsletter", "")
+    error = None
+    if request.method == "POST":
+        try:
+            signing_up.request_for(slug, address, the_clock().now(), the_keys(), me().actor)
+        except AddressInvalid as problem:
+            error = str(problem)
+        else:
+            flash(f"{address.strip()} gets a mail now, and is added when they press its button.", "done")
+            return redirect(url_for("admin.subscribers"), 303)
+    page = render_template(
+        "admin/subscriber_add.html",
+        newsletters=newsletters(),
+        address=address,
+        newsletter_slug=slug,
+        error=error,
+    )
+    return page, 422 if error else 200
+
+
+@pages.post("/subscribers/<int:id>/suppress")
+@needs(Right.HELP_SUBSCRIBERS)
+def suppress(id: int) -> ResponseReturnValue:
+    person = subscriber(id)
+    back = url_for("admin.subscriber", id=id)
+    if normalise(request.form.get("address_typed", "").strip()) != person.normalised:
+        flash("Nothing was changed: the address you typed is not the one on this page.", "problem")
+        return redirect(back, 303)
+    note, now, by = request.form.get("note", ""), the_clock().now(), me().actor
+    return attempt(
+        lambda: suppressing.suppress(person.address, note, now, the_keys(), by),
+        f"{person.address} is never mailed again.",
+        back,
+    )

@@ -1,0 +1,136 @@
+"""What every answer must carry, whom we believe about a visitor's address, and how errors look."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, render_template, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
+
+from newsletter.foundation.config import Config
+from newsletter.foundation.errors import NotFound
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+FORM_AT_MOST = 256 * 1024
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: http: https:; font-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data: http: https:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+"""For a mail shown in a frame: its styles are inline, and nothing in it runs."""
+
+csrf = CSRFProtect()
+
+WORDS = {
+    400: (
+        "That did not work",
+        "The form could not be read. Go back, reload the page and try again; nothing was changed.",
+    ),
+    403: (
+        "Not for you",
+        "You are signed in, but this is not among what your role may do. Ask an owner of this site.",
+    ),
+    404: ("Not here", "There is no such page. The link may be incomplete; nothing was changed."),
+    405: ("Not this way", "This address does not take that kind of request. Nothing was changed."),
+    413: ("Too large", "That was more than this form takes. Nothing was saved."),
+    429: ("Too many at once", "There were too many requests from your network. Please try again in an hour."),
+    500: ("Something broke", "The fault is ours and has been logged. What you sent may not have been saved."),
+    503: ("Back in a moment", "The service is being looked after. Please try again in a few minutes."),
+}
+
+
+def install(app: Flask, config: Config, secret: str) -> None:
+    app.config.update(
+        SECRET_KEY=secret,
+        SESSION_COOKIE_NAME="newsletter",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.site_url.startswith("https:"),
+        MAX_CONTENT_LENGTH=FORM_AT_MOST,
+        MAX_FORM_MEMORY_SIZE=FORM_AT_MOST,
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,  # the Referer is checked by nobody: our own pages send none
+    )
+    csrf.init_app(app)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, config.web.trusted_proxies)  # type: ignore[method-assign]
+    app.after_request(_headers)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(NotFound, lambda error: error_page(404, sentence=str(error)))
+
+
+class TrustedProxies:
+    """Takes the visitor's address and scheme from X-Forwarded-… only when a trusted proxy says so.
+
+    The header is read from its right end, past every proxy that is trusted; what lies further left is a stranger's
+    own claim.
+    """
+
+    def __init__(self, app: WSGIApplication, networks: Iterable[str]) -> None:
+        self._app = app
+        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self._trusts(environ.get("REMOTE_ADDR", "")):
+            self._believe(environ)
+        return self._app(environ, start_response)
+
+    def _believe(self, environ: WSGIEnvironment) -> None:
+        for claimed in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+            if not _is_address(claimed.strip()):
+                break
+            environ["REMOTE_ADDR"] = claimed.strip()
+            if not self._trusts(claimed.strip()):
+                break
+        if environ.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
+            environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"]
+
+    def _trusts(self, text: str) -> bool:
+        return _is_address(text) and any(ipaddress.ip_address(text) in network for network in self._networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _headers(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _http_error(error: HTTPException) -> tuple[str, int] | HTTPException:
+    code = error.code or 500
+    return error_page(code) if code in WORDS else error
+
+
+def _stale_form(_error: CSRFError) -> tuple[str, int]:
+    return error_page(400, sentence="This page had been open for too long. Go back, reload it and try again.")
+
+
+def error_page(code: int, *, sentence: str | None = None) -> tuple[str, int]:
+    title, words = WORDS[code]
+    return render_template("errors/error.html", code=code, title=title, sentence=sentence or words), code
+
+
+def mail_in_a_frame(html: str) -> Response:
+    """A mail's HTML as an answer of its own, to be framed by one of our pages."""
+    return Response(html, mimetype="text/html", headers={"Content-Security-Policy": MAIL_POLICY})
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
