@@ -42,7 +42,7 @@ sure: lint test test-slow bench  ## Everything above, before something is called
 screenshots: $(READY)  ## Take the pictures in docs/screenshots/ (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
-lock: $(READY)  ## Renew requirements.lock (needs uv)
+lock:  ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url \
 		--no-emit-find-links --group dev --upgrade pyproject.toml -o requirements.lock
 
