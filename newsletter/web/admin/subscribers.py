@@ -37,15 +37,15 @@ def show_all() -> str:
 @staff_only
 def show(id: int) -> str:
     person = subscriber(id)
-    names = {newsletter.id: newsletter.name for newsletter in newsletters()}
     return render_template(
         "admin/subscriber.html",
         subscriber=person,
         subscriptions=person.subscriptions,
         story=consent_story(person.address_hash),
-        deliveries=[(row, names.get(row.newsletter_id, "")) for row in deliveries_to(id)],
+        deliveries=deliveries_to(id),
+        newsletter_names={newsletter.id: newsletter.name for newsletter in newsletters()},
         mails=outbox.mails_to(person.address),
-        suppressions=sorted(reason.replace("_", " ") for reason in suppression.reasons(person.address_hash)),
+        suppressions=sorted(suppression.reasons(person.address_hash)),
     )
 
 
