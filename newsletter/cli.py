@@ -416,7 +416,7 @@ def edition_preview(file: Path, slug: str | None, day: datetime | None, slot_id:
     if found.revision is None:
         raise EditionUnknown(what="with a draft; compose it: newsletter edition compose")
     form = "text" if file.suffix == ".txt" else "html"
-    file.write_text(rendering.preview(rendering.render(found.revision), found.newsletter, form), "utf-8")
+    file.write_text(rendering.preview(rendering.parts_of(found.revision), found.newsletter, form), "utf-8")
     click.echo(f"Written to {file}.")
 
 

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from newsletter.delivery.models import Delivery, DeliveryState, SkipReason
-from newsletter.editions.models import Edition, EditionState
+from newsletter.editions.models import Edition, EditionState, editions_in
 from newsletter.foundation import alerts
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.smtp import Outcome, Reply
@@ -230,6 +230,8 @@ def give_back(rows: Sequence[Claimed], now: datetime, until: datetime) -> None:
 def settle(now: datetime) -> int:
     """What time itself decides, and how many rows it decided: orphans become uncertain, what is past its edition's
     `finish_by` expires, and an edition without unfinished rows is sent."""
+    if not editions_in(EditionState.SENDING):
+        return 0  # every unfinished row belongs to an edition that is being sent
     with transaction() as session:
         orphans = session.execute(
             sa.update(Delivery)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -81,14 +82,25 @@ class Delivery(Base):
     updated_at: Mapped[datetime]
 
 
-def states_of(edition_id: int) -> dict[DeliveryState, int]:
-    """How many of an edition's deliveries are in each state; together they are its audience."""
+Counts = dict[DeliveryState, int]
+
+
+def states_of_each(edition_ids: Sequence[int]) -> dict[int, Counts]:
+    """How many deliveries of each edition are in each state; together they are its audience."""
+    counts: dict[int, Counts] = {id: dict.fromkeys(DeliveryState, 0) for id in edition_ids}
     rows = db.session.execute(
-        sa.select(Delivery.state, sa.func.count()).where(Delivery.edition_id == edition_id).group_by(Delivery.state)
+        sa.select(Delivery.edition_id, Delivery.state, sa.func.count())
+        .where(Delivery.edition_id.in_(edition_ids))
+        .group_by(Delivery.edition_id, Delivery.state)
     )
-    counts = dict.fromkeys(DeliveryState, 0)
-    counts.update((state, count) for state, count in rows)
+    for edition_id, state, count in rows:
+        counts[edition_id][state] = count
     return counts
+
+
+def states_of(edition_id: int) -> Counts:
+    """How many of an edition's deliveries are in each state."""
+    return states_of_each([edition_id])[edition_id]
 
 
 def skips_of(edition_id: int) -> dict[SkipReason, int]:

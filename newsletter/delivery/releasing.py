@@ -16,7 +16,7 @@ from newsletter.editions.models import (
     RenderedPart,
     Revision,
     edition,
-    editions_in,
+    editions_to_release,
 )
 from newsletter.editions.publishing import let_go, put_on_hold
 from newsletter.foundation import audit
@@ -104,22 +104,14 @@ def send(edition_id: int, now: datetime, by: Actor, typed_date: str | None = Non
 def release_due(now: datetime) -> int:
     """What the clock decides about editions: approve at the slot where the newsletter says so, send what is approved,
     hold what is too late. Says how many editions it touched."""
-    return sum(_release(one.id, now) for one in editions_in(EditionState.DRAFTED, EditionState.APPROVED))
+    return sum(_release(one.id, now) for one in editions_to_release(now))
 
 
 def _release(edition_id: int, now: datetime) -> bool:
     with transaction():
         found = _locked(edition_id)
-        if (
-            found.held_at is not None
-            or now < found.slot_at
-            or found.state
-            not in (
-                EditionState.DRAFTED,
-                EditionState.APPROVED,
-            )
-        ):
-            return False
+        if found.held_at is not None or found.state not in (EditionState.DRAFTED, EditionState.APPROVED):
+            return False  # somebody was quicker
         if now >= found.start_by:
             put_on_hold(found, f"it had not begun by {found.start_by:%H:%M} UTC", now)
             return True

@@ -171,6 +171,19 @@ def editions_in(*states: EditionState) -> Sequence[Edition]:
     return db.session.scalars(sa.select(Edition).where(Edition.state.in_(states)).order_by(Edition.slot_at)).all()
 
 
+def editions_to_release(now: datetime) -> Sequence[Edition]:
+    """Editions whose slot has come and that nobody holds."""
+    return db.session.scalars(
+        sa.select(Edition)
+        .where(
+            Edition.state.in_((EditionState.DRAFTED, EditionState.APPROVED)),
+            Edition.slot_at <= now,
+            Edition.held_at.is_(None),
+        )
+        .order_by(Edition.slot_at)
+    ).all()
+
+
 def items_sent(slot_id: int, since: datetime) -> Sequence[tuple[Item, date]]:
     """What the slot's sent editions carried since a moment, with each edition's date; for carry-over."""
     rows = db.session.execute(

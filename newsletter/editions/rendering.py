@@ -45,6 +45,14 @@ def render(revision: Revision) -> Parts:
     return Parts(rendered.html, rendered.text, marker)
 
 
+def parts_of(revision: Revision) -> Parts:
+    """What was sealed, word for word; or what would be, while nothing is."""
+    if revision.parts:
+        sealed = revision.parts[0]
+        return Parts(sealed.html or "", sealed.text, sealed.marker)
+    return render(revision)
+
+
 def day_text(day: object) -> str:
     return f"{day:%A, %-d %B %Y}"
 

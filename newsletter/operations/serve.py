@@ -20,7 +20,7 @@ from newsletter.foundation.config import Config, the_config
 from newsletter.foundation.errors import CannotStart
 from newsletter.foundation.network import port_is_free
 from newsletter.operations import assembling
-from newsletter.operations.supervising import Child, Group
+from newsletter.operations.supervising import Child, Group, follow_parent
 from newsletter.stories.fetching import the_fetcher
 
 
@@ -67,6 +67,7 @@ def _config(app: Flask) -> Config:
 
 def web(file: Path) -> None:
     """The pages, by gunicorn, until SIGTERM. Raises CannotStart."""
+    follow_parent()
     config = _config(assembling.ready(file))
     check_port(config, "port under [web] in the config")
     _Gunicorn(config).run()
@@ -102,6 +103,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
 
 def scheduler(file: Path) -> None:
     """The ticks, until SIGTERM. Raises CannotStart."""
+    follow_parent()
     app, stop = assembling.ready(file), _stopped_by_signals()
     with app.app_context():
         clock, fetcher = the_clock(), the_fetcher()
@@ -110,6 +112,7 @@ def scheduler(file: Path) -> None:
 
 def worker(file: Path) -> None:
     """The worker, until SIGTERM; what is in flight then is finished. Raises CannotStart."""
+    follow_parent()
     stop = _stopped_by_signals()
     worker_of(assembling.ready(file), stop).run()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Thread
 
 from newsletter.foundation.errors import CannotStart
 
@@ -17,7 +18,23 @@ YOUNG_SECONDS = 10.0
 DEATHS_IN_YOUTH = 3
 POLL_SECONDS = 0.2
 
+PARENT = "NEWSLETTER_PARENT"
+
 log = logging.getLogger(__name__)
+
+
+def follow_parent() -> None:
+    """Let this process end in order when the group's first process was killed and can end nobody any more."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is not None:
+        Thread(target=_watch, args=(int(parent),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    log.warning("The group's first process is gone, so this one ends too.")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class ChildFails(CannotStart):
@@ -37,7 +54,7 @@ class Child:
     young_deaths: int = field(default=0)
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command)
+        self.process = subprocess.Popen(self.command, env=os.environ | {PARENT: str(os.getpid())})
         self.born = time.monotonic()
         log.info("The %s runs as process %d.", self.name, self.process.pid)
 

@@ -11,8 +11,11 @@ from newsletter.foundation.clock import the_clock
 
 
 def moment(at: datetime | None, zone: str = "UTC") -> str:
-    """A moment as 22 Nov 2026, 05:20 in `zone`."""
-    return f"{at.astimezone(ZoneInfo(zone)):%-d %b %Y, %H:%M}" if at else ""
+    """A moment as 22 Nov 2026, 05:20 in `zone`; UTC says that it is."""
+    if at is None:
+        return ""
+    text = f"{at.astimezone(ZoneInfo(zone)):%-d %b %Y, %H:%M}"
+    return f"{text} UTC" if zone == "UTC" else text
 
 
 def day(of: date) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+import datetime as wall
+import time
+from datetime import datetime, timedelta
 
 from flask import Flask
 
 from newsletter import scheduling
 from newsletter.app import worker
+from newsletter.editions.models import EditionState, editions_in
 from newsletter.operations.demo.clock import ZONE, DemoClock
 from newsletter.stories.fetching import the_fetcher
 
-SLOT_TIME = time(6, 0)
+SLOT_TIME = wall.time(6, 0)
+PATIENCE = 300
 
 
 def next_morning(app: Flask, clock: DemoClock) -> None:
@@ -31,4 +35,10 @@ def live(app: Flask, clock: DemoClock) -> None:
     with app.app_context():
         fetcher = the_fetcher()
     scheduling.run_once(app, clock, fetcher)
-    worker(app).until_idle()
+    at_work = worker(app)
+    for _ in range(PATIENCE):
+        at_work.until_idle()
+        with app.app_context():
+            if not editions_in(EditionState.SENDING):
+                return
+        time.sleep(0.1)  # the worker process has the rest in hand

@@ -9,7 +9,7 @@ from flask import Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.delivery import releasing
-from newsletter.delivery.models import skips_of, states_of
+from newsletter.delivery.models import skips_of, states_of, states_of_each
 from newsletter.editions import publishing, rendering
 from newsletter.editions.models import Edition, EditionState, edition, recent_editions
 from newsletter.foundation.clock import the_clock
@@ -28,7 +28,7 @@ def show_all() -> str:
     return render_template(
         "admin/editions.html",
         editions=latest,
-        counts={one.id: states_of(one.id) for one in latest},
+        counts=states_of_each([one.id for one in latest]),
         newsletters=newsletters(),
         may_edit=me().may(Right.EDIT),
     )
@@ -92,7 +92,7 @@ def preview(id: int, form: str) -> ResponseReturnValue:
     shown = edition(id)
     if shown.revision is None:
         return error_page(404, sentence="This edition has no draft yet.")
-    content = rendering.preview(rendering.render(shown.revision), shown.newsletter, form)
+    content = rendering.preview(rendering.parts_of(shown.revision), shown.newsletter, form)
     if form == "text":
         return Response(content, mimetype="text/plain")
     return mail_in_a_frame(content)
