@@ -26,16 +26,15 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """A running server; gives the address of its first database, without the driver."""
+def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """A running server; gives its address without driver and database. Unless `durable`, it does not fsync."""
     with tempfile.TemporaryDirectory(prefix="newsletter-pg-", dir=_room()) as name:
         data = Path(name) / "data"
         demote = _demotion(Path(name))
         _run(folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", demote=demote)
         port = free_port()
-        settings = (
-            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=80"
-        )
+        listen = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=80"
+        settings = f"{listen} -c fsync={'on' if durable else 'off'}"
         _run(folder / "pg_ctl", "-D", data, "-w", "-s", "-l", data / "log", "-o", settings, "start", demote=demote)
         try:
             yield f"postgres@127.0.0.1:{port}"
