@@ -18,6 +18,7 @@ from newsletter.mail import templates
 from newsletter.mail.folder import FolderTransport
 from newsletter.mail.smtp import SmtpTransport, Transport, the_transport
 from newsletter.stories.fetching import Fetcher, HttpFetcher, the_fetcher
+from newsletter.stories.pictures import PictureStore, the_pictures
 
 
 def create_app(
@@ -39,6 +40,7 @@ def create_app(
     the_links.install(app, Links(keys.secret, config.site_url))
     the_transport.install(app, transport or _transport(config))
     the_fetcher.install(app, fetcher or HttpFetcher(config.fetching))
+    the_pictures.install(app, PictureStore(config.path(config.pictures.folder)))
     database.install(app, config.database_url)
     web.install(app, config, keys.secret)
     return app

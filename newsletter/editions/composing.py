@@ -20,7 +20,7 @@ from newsletter.stories.models import (
     stories_between,
 )
 
-CARRIED_FOR = timedelta(days=14)
+CARRIED_FOR = timedelta(days=6)
 ALSO_COVERED_AT_MOST = 6
 
 

@@ -98,6 +98,7 @@ class Revision(Base):
 class Item(Base):
     """A story as it stands in an edition: a snapshot, so that later changes of the story do not change it.
 
+    `picture` names our own copy of the picture at `image_url`, and `picture_note` says why there is none.
     `also_covered` is a list of {"outlet", "title", "url"}; `reason` says why it was chosen.
     """
 
@@ -116,6 +117,8 @@ class Item(Base):
     image_url: Mapped[str | None] = mapped_column(sa.String(2000))
     image_alt: Mapped[str] = mapped_column(sa.String(500), default="")
     image_credit: Mapped[str] = mapped_column(sa.String(200), default="")
+    picture: Mapped[str | None] = mapped_column(sa.String(32))
+    picture_note: Mapped[str | None] = mapped_column(sa.String(300))
     also_covered: Mapped[list[Any]] = mapped_column(default=list)
     reason: Mapped[str] = mapped_column(sa.String(500), default="")
     published_at: Mapped[datetime]

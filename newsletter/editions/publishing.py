@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from newsletter.editions import composing
 from newsletter.editions.composing import Choice, Draft
+from newsletter.editions.illustrating import illustrate
 from newsletter.editions.models import (
     Edition,
     EditionState,
@@ -26,6 +27,8 @@ from newsletter.foundation.errors import Refused
 from newsletter.newsletters import calendar
 from newsletter.newsletters.calendar import Schedule
 from newsletter.newsletters.models import Newsletter, Slot, newsletters
+from newsletter.stories.fetching import the_fetcher
+from newsletter.stories.pictures import the_pictures
 
 TOO_FEW = "too few stories:"
 
@@ -65,7 +68,8 @@ def _fill(held: Edition, now: datetime) -> bool:
     fuller = len(draft.choices) > len(held.revision.items)
     if fuller:
         with transaction():
-            _store(edition(held.id), draft, now, SYSTEM)
+            revision_id = _store(edition(held.id), draft, now, SYSTEM)
+        illustrate(revision_id, now, the_fetcher(), the_pictures())
     return fuller
 
 
@@ -96,12 +100,13 @@ def compose(slot: Slot, local_date: date, now: datetime, by: Actor) -> Edition:
     try:
         with transaction():
             drafted = edition_of(slot_id, local_date) or _plan(newsletter_id, slot_id, moments, now)
-            _store(drafted, draft, now, by)
+            revision_id = _store(drafted, draft, now, by)
     except IntegrityError as error:
         if violated(error, "uq_editions_newsletter_id_slot_id_local_date_number", "editions.local_date"):
             db.session.rollback()
             return edition_of(slot_id, local_date) or _raise(error)  # another process drafted it just now
         raise
+    illustrate(revision_id, now, the_fetcher(), the_pictures())
     return drafted
 
 
@@ -132,22 +137,22 @@ def _plan(newsletter_id: int, slot_id: int, moments: Schedule, now: datetime) ->
     return planned
 
 
-def _store(drafted: Edition, draft: Draft, now: datetime, by: Actor) -> None:
+def _store(drafted: Edition, draft: Draft, now: datetime, by: Actor) -> int:
     _may_be_drafted(drafted)
     drafted.state = EditionState.DRAFTED
-    drafted.revisions.append(
-        Revision(
-            number=len(drafted.revisions) + 1,
-            subject=draft.subject[:300],
-            preheader=draft.preheader[:300],
-            created_at=now,
-            created_by=by.name,
-            items=[_item(position, choice) for position, choice in enumerate(draft.choices, 1)],
-        )
+    revision = Revision(
+        number=len(drafted.revisions) + 1,
+        subject=draft.subject[:300],
+        preheader=draft.preheader[:300],
+        created_at=now,
+        created_by=by.name,
+        items=[_item(position, choice) for position, choice in enumerate(draft.choices, 1)],
     )
+    drafted.revisions.append(revision)
     db.session.flush()
     audit.record(by, "edition.compose", f"edition:{drafted.id}", now, items=len(draft.choices))
     _judge(drafted, draft, now)
+    return revision.id
 
 
 def _judge(drafted: Edition, draft: Draft, now: datetime) -> None:

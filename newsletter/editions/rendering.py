@@ -10,9 +10,11 @@ from datetime import datetime
 from types import SimpleNamespace
 
 from newsletter.editions.models import Item, Revision
+from newsletter.foundation.links import the_links
 from newsletter.mail import templates
 from newsletter.mail.message import fill, mark
-from newsletter.newsletters.models import Newsletter
+from newsletter.newsletters.models import Newsletter, Pictures
+from newsletter.stories.pictures import WIDTHS
 
 READER_WORDS = ("address", "unsubscribe_url")
 """What differs from reader to reader; each stands in the parts as a mark."""
@@ -39,7 +41,7 @@ def render(revision: Revision) -> Parts:
         subject=revision.subject,
         preheader=revision.preheader,
         intro=revision.intro,
-        items=[_item(item, edition.slot_at) for item in revision.items],
+        items=[_item(item, edition.slot_at, edition.newsletter.pictures) for item in revision.items],
         reader=SimpleNamespace(**{word: mark(marker, word) for word in READER_WORDS}),
     )
     return Parts(rendered.html, rendered.text, marker)
@@ -57,21 +59,22 @@ def day_text(day: object) -> str:
     return f"{day:%A, %-d %B %Y}"
 
 
-def _item(item: Item, at: datetime) -> SimpleNamespace:
-    names = (
-        "position",
-        "headline",
-        "summary",
-        "url",
-        "outlet",
-        "section",
-        "image_url",
-        "image_alt",
-        "image_credit",
+def _item(item: Item, at: datetime, shown: Pictures) -> SimpleNamespace:
+    names = ("position", "headline", "summary", "url", "outlet", "section", "image_alt", "image_credit")
+    return SimpleNamespace(
+        **{name: getattr(item, name) for name in names},
+        image_url=picture_url(item, shown),
+        also_covered=[SimpleNamespace(**other) for other in item.also_covered],
+        published_text=_age(item.published_at, at),
     )
-    values = {name: getattr(item, name) for name in names}
-    also = [SimpleNamespace(**other) for other in item.also_covered]
-    return SimpleNamespace(**values, also_covered=also, published_text=_age(item.published_at, at))
+
+
+def picture_url(item: Item, shown: Pictures) -> str | None:
+    """Where the item's picture is for a reader; the lead's in double width, for sharp screens."""
+    if shown is Pictures.OWN:
+        width = max(WIDTHS) if item.position == 1 else min(WIDTHS)
+        return the_links().to(f"/pictures/{item.picture}-{width}.jpg") if item.picture else None
+    return item.image_url if shown is Pictures.LINK else None
 
 
 def _age(published_at: datetime, at: datetime) -> str:

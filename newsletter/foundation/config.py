@@ -93,6 +93,10 @@ class FetchingConfig(Section):
     allow_ports: tuple[int, ...] = (80, 443)
 
 
+class PicturesConfig(Section):
+    folder: Path = Path("pictures")
+
+
 class DemoConfig(Section):
     clock_file: Path = Path("clock.json")
 
@@ -122,6 +126,7 @@ class Config(BaseSettings):
     web: WebConfig = WebConfig()
     mail: MailConfig = MailConfig()
     fetching: FetchingConfig = FetchingConfig()
+    pictures: PicturesConfig = PicturesConfig()
     demo: DemoConfig | None = None
 
     directory: Path = Field(default=Path(), exclude=True)

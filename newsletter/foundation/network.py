@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket  # noqa: TID251 - one of the two places for it
-from collections.abc import Iterable, Sequence
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore2
@@ -53,10 +57,61 @@ def _carried(address: Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
 
 
+class Deadline(threading.local):
+    """When the request that this thread is at must have ended, by the monotonic clock; 0.0 for never."""
+
+    at = 0.0
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        self.at = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.at = 0.0
+
+    def cap(self, timeout: float | None) -> float | None:
+        """`timeout`, or what is left if that is less. Raises httpcore2.ReadTimeout when nothing is."""
+        if not self.at:
+            return timeout
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout("the whole time is over")
+        return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore2.NetworkStream):
+    """A connection on which every wait ends with the request's deadline: a server that sends an octet a second would
+    never run into a timeout of the single read."""
+
+    def __init__(self, inner: httpcore2.NetworkStream, deadline: Deadline) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._deadline.cap(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._deadline.cap(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._deadline.cap(timeout))
+        return _Stream(inner, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
 class GuardedBackend(httpcore2.NetworkBackend):
     """Opens connections for httpx2. `allow` are networks that are let through although they are not public."""
 
     def __init__(self, allow: Sequence[str] = (), ports: Iterable[int] = (80, 443)) -> None:
+        self.deadline = Deadline()
         self._allow: list[Network] = [ipaddress.ip_network(network, strict=False) for network in allow]
         self._ports = frozenset(ports)
         self._plain = httpcore2.SyncBackend()
@@ -73,7 +128,9 @@ class GuardedBackend(httpcore2.NetworkBackend):
         addresses = self._checked(host, port)
         for number, address in enumerate(addresses, 1):
             try:
-                return self._plain.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                capped = self.deadline.cap(timeout)
+                stream = self._plain.connect_tcp(str(address), port, capped, local_address, socket_options)
+                return _Stream(stream, self.deadline)
             except httpcore2.ConnectError:
                 if number == len(addresses):
                     raise

@@ -8,6 +8,7 @@ from newsletter.mail import outbox, suppression
 from newsletter.newsletters import models as newsletters
 from newsletter.staff import models as staff
 from newsletter.stories import models as stories
+from newsletter.stories import pictures
 from newsletter.subscribers import models as subscribers
 
 METADATA = Base.metadata
@@ -21,6 +22,7 @@ __all__ = [
     "installation",
     "newsletters",
     "outbox",
+    "pictures",
     "staff",
     "stories",
     "subscribers",

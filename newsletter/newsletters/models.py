@@ -20,6 +20,14 @@ class Approval(StrEnum):
     AUTO = "auto"
 
 
+class Pictures(StrEnum):
+    """What an edition shows: pictures of our own making, the outlets' own by link, or none."""
+
+    OWN = "own"
+    LINK = "link"
+    NONE = "none"
+
+
 class Newsletter(Base):
     """One publication.
 
@@ -48,6 +56,7 @@ class Newsletter(Base):
     days: Mapped[str] = mapped_column(sa.String(7), default="1234567")
     cutoff_minutes: Mapped[int] = mapped_column(default=45)
     approval: Mapped[Approval] = mapped_column(words(Approval), default=Approval.AUTO)
+    pictures: Mapped[Pictures] = mapped_column(words(Pictures), default=Pictures.OWN)
     items_at_most: Mapped[int] = mapped_column(default=10)
     items_at_least: Mapped[int] = mapped_column(default=3)
     per_outlet_at_most: Mapped[int] = mapped_column(default=3)

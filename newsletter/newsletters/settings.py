@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
+from enum import StrEnum
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,7 +16,7 @@ from newsletter.foundation.database import transaction, violated
 from newsletter.foundation.errors import NewsletterError
 from newsletter.mail import addresses
 from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Approval, Newsletter, SignUpText, Slot, newsletter
+from newsletter.newsletters.models import Approval, Newsletter, Pictures, SignUpText, Slot, newsletter
 
 SIGN_UP_TEXT = (
     "Yes, send me {name} by e-mail. I can leave at any time with one click, and my address is used for nothing else."
@@ -127,10 +128,13 @@ def _between(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-def _approval(text: str) -> Approval:
-    if text not in set(Approval):
-        raise ValueError("write manual or auto")
-    return Approval(text)
+def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    def read(text: str) -> StrEnum:
+        if text not in set(kind):
+            raise ValueError(f"write {' or '.join(kind)}")
+        return kind(text)
+
+    return read
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -145,7 +149,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "accent": _accent,
     "days": _days,
     "cutoff_minutes": _between(0, 720),
-    "approval": _approval,
+    "approval": _one_of(Approval),
+    "pictures": _one_of(Pictures),
     "items_at_most": _between(1, 50),
     "items_at_least": _between(0, 50),
     "per_outlet_at_most": _between(1, 50),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from newsletter.foundation import audit
-from newsletter.foundation.audit import Actor
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.audit import SYSTEM, Actor
+from newsletter.foundation.database import db, locked, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.newsletters.models import Newsletter
-from newsletter.stories import parsing
-from newsletter.stories.fetching import FeedGone, Fetched, Fetcher
-from newsletter.stories.models import NewsletterSource, Source, SourceState, Story, source
-
-INTERVAL = timedelta(minutes=15)
-SLOWEST = timedelta(hours=6)
+from newsletter.stories import polling
+from newsletter.stories.asking import Answer, Ask, answer_to, answers
+from newsletter.stories.fetching import AnsweredWith, FeedGone, Fetcher
+from newsletter.stories.models import NewsletterSource, Source, SourceState, Story, latest_of, source
+from newsletter.stories.parsing import ParsedStory
 
 
 class SourceExists(NewsletterError):
@@ -55,8 +54,10 @@ def add_source(
     newsletter_id, slug, name = newsletter.id, newsletter.slug, newsletter.name
     if fetcher is not None:
         db.session.rollback()
-        feed = _parse(fetcher.fetch(url), now)
-        outlet = outlet or (feed.title if feed else None)
+        answer = answer_to(Ask(0, url), fetcher, now)
+        if answer.error is not None:
+            raise answer.error
+        outlet = outlet or (answer.feed.title if answer.feed else None)
     with transaction() as session:
         found = session.scalar(sa.select(Source).where(Source.url == url))
         if found and session.get(NewsletterSource, (newsletter_id, found.id)):
@@ -79,74 +80,115 @@ def move_source(source_id: int, url: str, now: datetime, by: Actor) -> None:
 
 
 def collect_due(now: datetime, fetcher: Fetcher) -> list[Collected]:
-    """Poll every source whose time has come, the longest waiting first."""
-    query = sa.select(Source.id).where(
+    """Poll every source whose time has come, many at once, and keep each answer as it arrives.
+
+    What cannot be asked within the round's time stays due for the next one.
+    """
+    query = sa.select(Source).where(
         Source.next_poll_at <= now, Source.state.not_in((SourceState.DISABLED, SourceState.GONE))
     )
-    due = db.session.scalars(query.order_by(Source.next_poll_at, Source.id)).all()
-    return [collect(source_id, now, fetcher) for source_id in due]
+    asks = [_ask_of(due) for due in db.session.scalars(query.order_by(Source.next_poll_at, Source.id))]
+    db.session.rollback()  # no transaction stays open while the network is waited for
+    return [_keep(answer, now) for answer in answers(asks, fetcher, now)]
 
 
 def collect(source_id: int, now: datetime, fetcher: Fetcher) -> Collected:
     """Poll one source. Whatever is wrong with it is written on the source, and raised to nobody."""
-    asked = source(source_id)
-    url, etag, last_modified = asked.url, asked.etag, asked.last_modified
-    db.session.rollback()  # no transaction stays open while the network is waited for
-    try:
-        fetched = fetcher.fetch(url, etag, last_modified)
-        feed = _parse(fetched, now)
-    except NewsletterError as error:
-        return _failed(source_id, error, now)
-    return _kept(source_id, fetched, feed, now)
+    ask = _ask_of(source(source_id))
+    db.session.rollback()
+    return _keep(answer_to(ask, fetcher, now), now)
 
 
-def _parse(fetched: Fetched, now: datetime) -> parsing.ParsedFeed | None:
-    if fetched.body is None:
-        return None
-    return parsing.parse(fetched.body, fetched.content_type, fetched.url, now)
+def _ask_of(due: Source) -> Ask:
+    return Ask(due.id, due.url, due.etag, due.last_modified)
 
 
-def _failed(source_id: int, error: NewsletterError, now: datetime) -> Collected:
+def _keep(answer: Answer, now: datetime) -> Collected:
+    """Write down what came of a poll. A source that was removed meanwhile is left alone."""
     with transaction():
-        failing = source(source_id)
-        failing.state = SourceState.GONE if isinstance(error, FeedGone) else SourceState.FAILING
-        failing.error = str(error)
-        failing.failing_since = failing.failing_since or now
-        failing.failures += 1
-        failing.polled_at = now
-        failing.next_poll_at = now + min(INTERVAL * 2 ** min(failing.failures - 1, 5), SLOWEST)
-        outlet = failing.outlet
-    return Collected(source_id, outlet, 0, 0, str(error))
+        polled = locked(Source, answer.ask.source_id)
+        if polled is None:
+            return Collected(answer.ask.source_id, "", 0, 0, "the source was removed")
+        polled.polled_at = now
+        if answer.error is not None:
+            _fail(polled, answer.error, now)
+            return Collected(polled.id, polled.outlet, 0, 0, polled.error)
+        new, updated = _take(polled, answer, now)
+        return Collected(polled.id, polled.outlet, new, updated, None)
 
 
-def _kept(source_id: int, fetched: Fetched, feed: parsing.ParsedFeed | None, now: datetime) -> Collected:
-    with transaction():
-        well = source(source_id)
-        new, updated = _keep(source_id, feed.stories, now) if feed else (0, 0)
-        well.state, well.error, well.failing_since, well.failures = SourceState.OK, None, None, 0
-        well.etag, well.last_modified = fetched.etag, fetched.last_modified
-        well.polled_at = well.succeeded_at = now
-        well.next_poll_at = now + INTERVAL
-        outlet = well.outlet
-    return Collected(source_id, outlet, new, updated, None)
+def _fail(polled: Source, error: NewsletterError, now: datetime) -> None:
+    polled.state = SourceState.GONE if isinstance(error, FeedGone) else SourceState.FAILING
+    polled.error = str(error)
+    polled.failing_since = polled.failing_since or now
+    polled.failures += 1
+    asked_for = error.wait(now) if isinstance(error, AnsweredWith) else None
+    interval = timedelta(seconds=polled.interval_seconds)
+    polled.next_poll_at = now + polling.wait_after_failure(interval, polled.failures, asked_for)
 
 
-def _keep(source_id: int, parsed: Iterable[parsing.ParsedStory], now: datetime) -> tuple[int, int]:
-    """Insert what is new and update what has changed; say how many of each."""
-    stories = {story.identity: story for story in parsed}
-    query = sa.select(Story).where(Story.source_id == source_id, Story.identity.in_(stories))
-    known = {story.identity: story for story in db.session.scalars(query)}
-    updated = sum(_update(known[identity], stories[identity], now) for identity in known)
-    for identity in stories.keys() - known.keys():
-        values = asdict(stories[identity]) | {"tags": list(stories[identity].tags)}
-        db.session.add(Story(source_id=source_id, first_seen_at=now, updated_at=now, **values))
-    return len(stories) - len(known), updated
+def _take(polled: Source, answer: Answer, now: datetime) -> tuple[int, int]:
+    fetched, feed = answer.fetched, answer.feed
+    new, updated = take_stories(polled.id, feed.stories, now) if feed else (0, 0)
+    polled.error, polled.failing_since, polled.failures = None, None, 0
+    polled.succeeded_at = now
+    if fetched:
+        polled.etag, polled.last_modified = _validator(fetched.etag, 1000), _validator(fetched.last_modified, 100)
+        if fetched.moved_to:
+            _move(polled, fetched.moved_to, now)
+    interval = polling.next_interval(timedelta(seconds=polled.interval_seconds), new > 0, feed.ttl if feed else None)
+    polled.interval_seconds = int(interval.total_seconds())
+    polled.next_poll_at = now + interval
+    silent = polling.is_silent([story.published_at for story in latest_of(polled.id, 50)], now)
+    polled.state = SourceState.SILENT if silent else SourceState.OK
+    return new, updated
+
+
+def _validator(text: str | None, longest: int) -> str | None:
+    """A validator as it is sent back; one that is too long to keep is done without."""
+    return text if text and len(text) <= longest else None
+
+
+def _move(polled: Source, url: str, now: datetime) -> None:
+    """Follow a permanent redirect, unless another source is there already."""
+    if len(url) > 2000 or db.session.scalar(sa.select(Source.id).where(Source.url == url)):
+        return
+    audit.record(SYSTEM, "source.move", f"source:{polled.id}", now, before=polled.url, after=url)
+    polled.url = url
+
+
+def take_stories(source_id: int, parsed: Sequence[ParsedStory], now: datetime) -> tuple[int, int]:
+    """Insert what is new and update what has changed, in the caller's transaction; say how many of each."""
+    known = _known(source_id, parsed)
+    new = updated = 0
+    for seen in parsed:
+        story = known.get(seen.identity) or known.get(seen.page)
+        if story is None:
+            story = Story(source_id=source_id, first_seen_at=now, updated_at=now, **_values(seen))
+            db.session.add(story)
+            known[seen.identity] = known[seen.page] = story
+            new += 1
+        else:
+            updated += _update(story, seen, now)
+    return new, updated
+
+
+def _known(source_id: int, parsed: Sequence[ParsedStory]) -> dict[str, Story]:
+    """The stories that the feed may be speaking of, by identity and by page; the identity goes first."""
+    keys = {key for seen in parsed for key in (seen.identity, seen.page)}
+    query = sa.select(Story).where(Story.source_id == source_id, sa.or_(Story.identity.in_(keys), Story.page.in_(keys)))
+    found = db.session.scalars(query).all()
+    return {story.page: story for story in found} | {story.identity: story for story in found}
+
+
+def _values(seen: ParsedStory) -> dict[str, object]:
+    return asdict(seen) | {"tags": list(seen.tags)}
 
 
 CHANGEABLE = ("url", "title", "summary", "author", "section", "image_url", "image_alt", "image_credit")
 
 
-def _update(known: Story, seen: parsing.ParsedStory, now: datetime) -> bool:
+def _update(known: Story, seen: ParsedStory, now: datetime) -> bool:
     """A story keeps its first date, so that touching an old item does not make it news."""
     known.position = seen.position
     changed = [name for name in CHANGEABLE if getattr(known, name) != getattr(seen, name)]

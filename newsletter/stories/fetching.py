@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import httpx2
@@ -12,19 +13,37 @@ from newsletter.foundation.config import FetchingConfig
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.network import GuardedBackend, GuardedTransport, Unreachable
 from newsletter.foundation.parts import Part
+from newsletter.stories.unpacking import ACCEPTED, PackingBroken, unpacker
 
 USER_AGENT = "DailyHeadlines/0.1 (feed reader)"
-ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
+FEED = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
 REDIRECTS = 5
-CHUNK = 65536
+QUIET_SECONDS = 10
+PERMANENT = (301, 308)
 
 
 class FetchFailed(NewsletterError):
-    """The feed could not be fetched."""
+    """The page could not be fetched."""
 
 
 class AnsweredWith(FetchFailed):
     """The server answered {status} {phrase}."""
+
+    def __init__(self, status: int, phrase: str, retry_after: str | None = None) -> None:
+        super().__init__(status=status, phrase=phrase)
+        self.retry_after = retry_after
+
+    def wait(self, now: datetime) -> timedelta | None:
+        """How long the server asks us to stay away (RFC 9110 §10.2.3): seconds, or a date."""
+        if self.retry_after is None:
+            return None
+        if self.retry_after.strip().isdecimal():
+            return timedelta(seconds=min(int(self.retry_after), 7 * 86400))
+        try:
+            moment = parsedate_to_datetime(self.retry_after)
+        except ValueError:
+            return None
+        return max(moment - now, timedelta()) if moment.tzinfo else None
 
 
 class FeedGone(FetchFailed):
@@ -32,7 +51,7 @@ class FeedGone(FetchFailed):
 
 
 class TooLarge(FetchFailed):
-    """The feed is larger than {megabytes:g} MB."""
+    """The answer is larger than {megabytes:g} MB."""
 
 
 class TooSlow(FetchFailed):
@@ -45,20 +64,24 @@ class Broken(FetchFailed):
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer. `body` is None when the feed has not changed since the validators that were sent."""
+    """An answer. `body` is None when nothing has changed since the validators that were sent; `moved_to` is the new
+    address when the old one is redirected for good."""
 
     url: str
     body: bytes | None
     content_type: str
     etag: str | None
     last_modified: str | None
+    moved_to: str | None = None
 
 
 class Fetcher(Protocol):
-    """Fetches feeds; `create_app` takes one, so that tests can pass their own."""
+    """Fetches feeds, pages and pictures; `create_app` takes one, so that tests can pass their own."""
 
-    def fetch(self, url: str, etag: str | None = None, last_modified: str | None = None) -> Fetched:
-        """Raises FetchFailed, or AddressForbidden and the like of foundation.network."""
+    def fetch(
+        self, url: str, etag: str | None = None, last_modified: str | None = None, *, accept: str = FEED
+    ) -> Fetched:
+        """Raises FetchFailed, or AddressForbidden and the like of foundation.network. Safe to call from threads."""
         ...
 
 
@@ -66,56 +89,70 @@ the_fetcher: Part[Fetcher] = Part("fetcher")
 
 
 class HttpFetcher:
-    """Fetches over HTTP on guarded sockets, with caps on size and total time, also after decompression."""
+    """Fetches over HTTP on guarded sockets, with caps on size, also after decompression, and on the whole time."""
 
     def __init__(self, config: FetchingConfig) -> None:
         self._seconds = config.timeout_seconds
         self._octets = int(config.max_megabytes * 1_000_000)
-        backend = GuardedBackend(config.allow_networks, config.allow_ports)
+        self._backend = GuardedBackend(config.allow_networks, config.allow_ports)
         self._client = httpx2.Client(
-            transport=GuardedTransport(backend),
-            timeout=min(config.timeout_seconds, 10),
+            transport=GuardedTransport(self._backend, connections=64),
+            timeout=min(config.timeout_seconds, QUIET_SECONDS),
             follow_redirects=True,
             max_redirects=REDIRECTS,
-            headers={"User-Agent": USER_AGENT, "Accept": ACCEPT},
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPTED},
             trust_env=False,
         )
 
-    def fetch(self, url: str, etag: str | None = None, last_modified: str | None = None) -> Fetched:
-        headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+    def fetch(
+        self, url: str, etag: str | None = None, last_modified: str | None = None, *, accept: str = FEED
+    ) -> Fetched:
+        headers = {"Accept": accept, "If-None-Match": etag, "If-Modified-Since": last_modified}
+        given = {name: value for name, value in headers.items() if value}
         try:
-            with self._client.stream("GET", url, headers={k: v for k, v in headers.items() if v}) as response:
-                return self._read(response)
+            with self._backend.deadline.within(self._seconds), self._client.stream("GET", url, headers=given) as answer:
+                return self._read(answer)
         except httpx2.TimeoutException as error:
             raise TooSlow(seconds=self._seconds) from error
         except httpx2.TooManyRedirects as error:
             raise Broken(cause=f"more than {REDIRECTS} redirects") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
             raise Broken(cause=str(error) or type(error).__name__) from error
-        except Unreachable as error:
-            raise Broken(cause=error) from error
+        except (Unreachable, PackingBroken) as error:
+            raise Broken(cause=str(error).rstrip(".")) from error
 
     def _read(self, response: httpx2.Response) -> Fetched:
         if response.status_code == httpx2.codes.GONE:
             raise FeedGone
         unchanged = response.status_code == httpx2.codes.NOT_MODIFIED
         if not unchanged and response.status_code != httpx2.codes.OK:
-            raise AnsweredWith(status=response.status_code, phrase=response.reason_phrase)
+            raise AnsweredWith(response.status_code, response.reason_phrase, response.headers.get("retry-after"))
         return Fetched(
             url=str(response.url),
             body=None if unchanged else self._body(response),
             content_type=response.headers.get("content-type", ""),
             etag=response.headers.get("etag"),
             last_modified=response.headers.get("last-modified"),
+            moved_to=_moved_to(response),
         )
 
     def _body(self, response: httpx2.Response) -> bytes:
-        deadline = time.monotonic() + self._seconds
+        unpacking = unpacker(response.headers.get("content-encoding", ""))
         body = bytearray()
-        for chunk in response.iter_bytes(CHUNK):
-            body += chunk
-            if len(body) > self._octets:
-                raise TooLarge(megabytes=self._octets / 1_000_000)
-            if time.monotonic() > deadline:
-                raise TooSlow(seconds=self._seconds)
+        for chunk in response.iter_raw():
+            for piece in unpacking.unpack(chunk):
+                body += piece
+                if len(body) > self._octets:
+                    raise TooLarge(megabytes=self._octets / 1_000_000)
         return bytes(body)
+
+
+def _moved_to(response: httpx2.Response) -> str | None:
+    """Where the permanent redirects from the first address lead; a temporary one ends the chain."""
+    addresses = [str(hop.url) for hop in (*response.history, response)]
+    moved = None
+    for hop, address in zip(response.history, addresses[1:], strict=True):
+        if hop.status_code not in PERMANENT:
+            break
+        moved = address
+    return moved

@@ -27,7 +27,11 @@ class SourceState(StrEnum):
 
 
 class Source(Base):
-    """One outlet's feed. `error` says in plain words why it is failing, `failing_since` since when."""
+    """One outlet's feed.
+
+    `error` says in plain words why it is failing, `failing_since` since when. `interval_seconds` is how long it is left
+    alone at the moment. `page_fetch` allows a look at an article's page for its picture.
+    """
 
     __tablename__ = "sources"
     __table_args__ = (sa.Index(None, "next_poll_at"),)
@@ -44,13 +48,19 @@ class Source(Base):
     polled_at: Mapped[datetime | None]
     succeeded_at: Mapped[datetime | None]
     next_poll_at: Mapped[datetime]
+    interval_seconds: Mapped[int] = mapped_column(default=900)
+    page_fetch: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
 
     newsletters: Mapped[list[NewsletterSource]] = relationship(back_populates="source", cascade="all, delete-orphan")
 
 
 class NewsletterSource(Base):
-    """A source as one newsletter uses it. `own` marks the paper's own feed."""
+    """A source as one newsletter uses it.
+
+    `own` marks the paper's own feed; `on_topic` lets its stories through the newsletter's topics unread; `section` is
+    where its stories go that name none.
+    """
 
     __tablename__ = "newsletter_sources"
     __table_args__ = (sa.CheckConstraint("weight > 0 AND weight <= 10", name="weight"),)
@@ -59,6 +69,8 @@ class NewsletterSource(Base):
     source_id: Mapped[int] = mapped_column(sa.ForeignKey(Source.id, ondelete="CASCADE"), primary_key=True)
     weight: Mapped[float] = mapped_column(default=1.0)
     own: Mapped[bool] = mapped_column(default=False)
+    on_topic: Mapped[bool] = mapped_column(default=False)
+    section: Mapped[str] = mapped_column(sa.String(100), default="")
 
     source: Mapped[Source] = relationship(back_populates="newsletters", lazy="joined")
 
@@ -66,16 +78,22 @@ class NewsletterSource(Base):
 class Story(Base):
     """One item of a source.
 
-    `identity` is what makes it the same story at the next poll. `position` is its place in the feed when last seen,
-    1 for the first. `date_note` says why `published_at` is not simply what the feed said.
+    `identity` (from its own id) or `page` (from its address) make it the same story at the next poll. `position` is its
+    place in the feed when last seen, 1 for the first. `date_note` says why `published_at` is not simply what the feed
+    said.
     """
 
     __tablename__ = "stories"
-    __table_args__ = (sa.UniqueConstraint("source_id", "identity"), sa.Index(None, "published_at"))
+    __table_args__ = (
+        sa.UniqueConstraint("source_id", "identity"),
+        sa.Index(None, "source_id", "page"),
+        sa.Index(None, "published_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     source_id: Mapped[int] = mapped_column(sa.ForeignKey(Source.id, ondelete="CASCADE"))
     identity: Mapped[str] = mapped_column(sa.String(64))
+    page: Mapped[str] = mapped_column(sa.String(64))
     url: Mapped[str] = mapped_column(sa.String(2000))
     title: Mapped[str] = mapped_column(sa.String(500))
     summary: Mapped[str] = mapped_column(sa.Text, default="")

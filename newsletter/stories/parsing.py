@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -19,6 +20,7 @@ import nh3
 
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.text import one_line
+from newsletter.stories.canonical import canonical
 
 ITEMS_AT_MOST = 500
 SUMMARY_AT_MOST = 600
@@ -31,9 +33,14 @@ class NotAFeed(NewsletterError):
 
 @dataclass(frozen=True)
 class ParsedStory:
-    """One item of a feed. `identity` is 64 hex digits; `position` counts from 1; `date_note` explains the date."""
+    """One item of a feed.
+
+    `identity` (from its own id) and `page` (from its address) are 64 hex digits each; either makes it the same story
+    at the next poll. `position` counts from 1; `date_note` explains the date.
+    """
 
     identity: str
+    page: str
     url: str
     title: str
     summary: str
@@ -50,8 +57,11 @@ class ParsedStory:
 
 @dataclass(frozen=True)
 class ParsedFeed:
+    """`ttl` is how long the feed asks to be left alone."""
+
     title: str
     stories: tuple[ParsedStory, ...]
+    ttl: timedelta | None = None
 
 
 def parse(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed:
@@ -70,11 +80,22 @@ def _is_json(body: bytes, content_type: str) -> bool:
 
 def _xml_feed(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed:
     headers = {"content-type": content_type, "content-location": url} if content_type else {"content-location": url}
-    feed = feedparser.parse(BytesIO(body), response_headers=headers)
+    feed = _feedparsed(body, headers)
     if not feed.version and not feed.entries:
         raise NotAFeed(problem=_problem(body, feed))
     stories = (_entry(entry, url, position, now) for position, entry in enumerate(feed.entries[:ITEMS_AT_MOST], 1))
-    return ParsedFeed(_text(feed.feed.get("title", "")), _whole(stories))
+    return ParsedFeed(_text(feed.feed.get("title", "")), _whole(stories), _ttl(feed.feed.get("ttl")))
+
+
+def _feedparsed(body: bytes, headers: dict[str, str]) -> Any:
+    try:
+        return feedparser.parse(BytesIO(body), response_headers=headers, resolve_relative_uris=True)
+    except Exception as error:  # what some octets bring it to is not in its documentation
+        raise NotAFeed(problem=f"it cannot be read ({type(error).__name__})") from error
+
+
+def _ttl(text: str | None) -> timedelta | None:
+    return timedelta(minutes=min(int(text), 1440)) if text and text.strip().isdecimal() else None
 
 
 def _problem(body: bytes, feed: Any) -> str:
@@ -87,11 +108,23 @@ def _problem(body: bytes, feed: Any) -> str:
 
 
 def _whole(stories: Iterable[ParsedStory | None]) -> tuple[ParsedStory, ...]:
-    """Each story once: the first item with an identity counts."""
+    """Each story once, recognised by what tells it apart in this very feed.
+
+    An id that several addresses share is none, and then the address counts; an address that several ids share (a
+    feed that links everything to its front page) is none, and then the id counts.
+    """
+    found = [story for story in stories if story is not None]
+    pages, ids = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for story in found:
+        pages[story.identity].add(story.page)
+        ids[story.page].add(story.identity)
     unique: dict[str, ParsedStory] = {}
-    for story in stories:
-        if story is not None:
-            unique.setdefault(story.identity, story)
+    for story in found:
+        if len(pages[story.identity]) > 1:
+            story = replace(story, identity=story.page)
+        elif len(ids[story.page]) > 1:
+            story = replace(story, page=story.identity)
+        unique.setdefault(story.identity, story)
     return tuple(unique.values())
 
 
@@ -107,7 +140,8 @@ def _entry(entry: Any, base: str, position: int, now: datetime) -> ParsedStory |
     image = _entry_image(entry, base)
     tags = tuple(filter(None, (_text(tag.get("term") or "") for tag in entry.get("tags", ()))))
     return ParsedStory(
-        identity=identity(entry.get("id", ""), link),
+        identity=_identity(_text(entry.get("id", "")), link),
+        page=_digest(canonical(link)),
         url=link,
         title=title[:500],
         summary=shortened(summary, SUMMARY_AT_MOST),
@@ -124,7 +158,15 @@ def _entry(entry: Any, base: str, position: int, now: datetime) -> ParsedStory |
 
 
 def _first_content(entry: Any) -> str:
-    return next((content.get("value", "") for content in entry.get("content", ())), "")
+    """The article's text. Plain text beside a picture is the picture's description (media:description)."""
+    described = bool(entry.get("media_content"))
+    contents = (c for c in entry.get("content", ()) if not (described and c.get("type") == "text/plain"))
+    return next((content.get("value", "") for content in contents), "")
+
+
+def _picture_description(entry: Any) -> str:
+    """feedparser files media:description among the contents, as plain text."""
+    return next((c.get("value", "") for c in entry.get("content", ()) if c.get("type") == "text/plain"), "")
 
 
 def _stamp(entry: Any) -> Any:
@@ -142,7 +184,7 @@ def _entry_image(entry: Any, base: str) -> dict[str, str]:
         if address and kind.startswith("image"):
             credits = entry.get("media_credit") or ()
             credit = next((c.get("content", "") for c in credits), "")
-            return {"url": address, "alt": _text(entry.get("media_description", "")), "credit": _text(credit)}
+            return {"url": address, "alt": _text(_picture_description(entry)), "credit": _text(credit)}
     return {}
 
 
@@ -169,7 +211,8 @@ def _json_item(item: object, base: str, position: int, now: datetime) -> ParsedS
     published_at, note = _moment(_string(item, "date_published") or _string(item, "date_modified"), now)
     tags = tuple(_text(tag) for tag in item.get("tags") or () if isinstance(tag, str) and _text(tag))
     return ParsedStory(
-        identity=identity(_string(item, "id"), link),
+        identity=_identity(_string(item, "id").strip(), link),
+        page=_digest(canonical(link)),
         url=link,
         title=title[:500],
         summary=shortened(summary, SUMMARY_AT_MOST),
@@ -196,9 +239,13 @@ def _string(values: Mapping[str, Any], key: str) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def identity(guid: str, url: str) -> str:
-    """What makes an item the same one at the next poll: its own id, or else its address without the fragment."""
-    return hashlib.sha256((guid.strip() or url.partition("#")[0]).encode("utf-8", "replace")).hexdigest()
+def _identity(guid: str, link: str) -> str:
+    """An id that is an address is read as one, so that http and https, or a tracker more, make no second story."""
+    return _digest(canonical(guid) if guid.startswith(("http://", "https://")) else guid or canonical(link))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _address(text: str, base: str) -> str:

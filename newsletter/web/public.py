@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Response, current_app, render_template, request
+import re
+
+from flask import Blueprint, Flask, Response, abort, current_app, render_template, request, send_file
 from flask.typing import ResponseReturnValue
 
 from newsletter.foundation import database
@@ -12,6 +14,7 @@ from newsletter.foundation.links import LinkExpired, LinkInvalid, the_links
 from newsletter.foundation.secrets import the_keys
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.newsletters.models import newsletter, newsletters
+from newsletter.stories.pictures import the_pictures
 from newsletter.subscribers import preferences, signing_up
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import SignUpRequest, Subscription, SubscriptionState
@@ -120,6 +123,17 @@ def _unsubscribe_page(state: str, found: Subscription | None) -> str:
         newsletter=found.newsletter if found else _only_newsletter(),
         address=found.subscriber.address if found else None,
     )
+
+
+@pages.get("/pictures/<name>-<int:width>.jpg")
+def picture(name: str, width: int) -> ResponseReturnValue:
+    """One of our own pictures. Its name is made of what it shows, so it never changes."""
+    file = the_pictures().file(name, width)
+    if not re.fullmatch(r"[0-9a-f]{32}", name) or not file.is_file():
+        abort(404)
+    answer = send_file(file, mimetype="image/jpeg", max_age=365 * 86400)
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return answer
 
 
 @pages.get("/healthz")

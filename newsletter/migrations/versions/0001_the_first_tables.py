@@ -165,6 +165,11 @@ def upgrade() -> None:
             sa.Enum("manual", "auto", name="approval", native_enum=False, create_constraint=True, length=24),
             nullable=False,
         ),
+        sa.Column(
+            "pictures",
+            sa.Enum("own", "link", "none", name="pictures", native_enum=False, create_constraint=True, length=24),
+            nullable=False,
+        ),
         sa.Column("items_at_most", sa.Integer(), nullable=False),
         sa.Column("items_at_least", sa.Integer(), nullable=False),
         sa.Column("per_outlet_at_most", sa.Integer(), nullable=False),
@@ -207,6 +212,17 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "pictures",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.String(length=2000), nullable=False),
+        sa.Column("name", sa.String(length=32), nullable=True),
+        sa.Column("error", sa.String(length=300), nullable=True),
+        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pictures")),
+        sa.UniqueConstraint("address_hash", name=op.f("uq_pictures_address_hash")),
+    )
+    op.create_table(
         "sign_in_failures",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("address", sa.String(length=254), nullable=False),
@@ -247,6 +263,8 @@ def upgrade() -> None:
         sa.Column("polled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_poll_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("interval_seconds", sa.Integer(), nullable=False),
+        sa.Column("page_fetch", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
         sa.UniqueConstraint("url", name=op.f("uq_sources_url")),
@@ -311,6 +329,8 @@ def upgrade() -> None:
         sa.Column("source_id", sa.Integer(), nullable=False),
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("own", sa.Boolean(), nullable=False),
+        sa.Column("on_topic", sa.Boolean(), nullable=False),
+        sa.Column("section", sa.String(length=100), nullable=False),
         sa.CheckConstraint("weight > 0 AND weight <= 10", name=op.f("ck_newsletter_sources_weight")),
         sa.ForeignKeyConstraint(
             ["newsletter_id"], ["newsletters.id"], name=op.f("fk_newsletter_sources_newsletter_id"), ondelete="CASCADE"
@@ -386,6 +406,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("source_id", sa.Integer(), nullable=False),
         sa.Column("identity", sa.String(length=64), nullable=False),
+        sa.Column("page", sa.String(length=64), nullable=False),
         sa.Column("url", sa.String(length=2000), nullable=False),
         sa.Column("title", sa.String(length=500), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
@@ -407,6 +428,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("stories", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_stories_published_at"), ["published_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_stories_source_id_page"), ["source_id", "page"], unique=False)
 
     op.create_table(
         "consent_events",
@@ -653,6 +675,8 @@ def upgrade() -> None:
         sa.Column("image_url", sa.String(length=2000), nullable=True),
         sa.Column("image_alt", sa.String(length=500), nullable=False),
         sa.Column("image_credit", sa.String(length=200), nullable=False),
+        sa.Column("picture", sa.String(length=32), nullable=True),
+        sa.Column("picture_note", sa.String(length=300), nullable=True),
         sa.Column("also_covered", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
@@ -715,6 +739,7 @@ def downgrade() -> None:
 
     op.drop_table("consent_events")
     with op.batch_alter_table("stories", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stories_source_id_page"))
         batch_op.drop_index(batch_op.f("ix_stories_published_at"))
 
     op.drop_table("stories")
@@ -744,6 +769,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sign_in_failures_address_at"))
 
     op.drop_table("sign_in_failures")
+    op.drop_table("pictures")
     with op.batch_alter_table("outbox_mails", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbox_mails_state_next_attempt_at"))
 

@@ -29,6 +29,7 @@ def drafted(house: House, *titles: str) -> Edition:
                 Story(
                     source_id=source.id,
                     identity=f"{number:064x}",
+                    page=f"{number:064x}",
                     url=f"https://a.example/{number}",
                     title=title,
                     published_at=house.now - timedelta(hours=number),

@@ -1,0 +1,106 @@
+"""How alike texts are: TF-IDF vectors, their cosine, and the pairs worth looking at among thousands."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log, sqrt
+
+Terms = Mapping[str, float]
+"""How often a text has each term; a word of the title may count more than once."""
+
+Vector = dict[str, float]
+"""What each term of a text weighs in it."""
+
+RARE = 8
+"""A word in fewer stories than an event brings is no better evidence than a word in this many."""
+
+FREE_LENGTH, DAMPING = 3.0, 0.3
+"""Long texts share words by chance: beyond the length of three rare words, vectors shrink by length ** 0.3."""
+
+OFTEN, OFTEN_AT_LEAST = 0.05, 100
+"""A term in more than this share of the texts, and in so many, adds to a likeness but brings no two together."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """In how many of one's own recent stories each term stands, so that a common word is known as common."""
+
+    stories: int = 0
+    frequency: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, texts: Iterable[Iterable[str]]) -> Background:
+        """From the terms of each story."""
+        stories, frequency = 0, Counter[str]()
+        for terms in texts:
+            stories += 1
+            frequency.update(set(terms))
+        return cls(stories, frequency)
+
+
+def weights(texts: Sequence[Terms], background: Background | None = None) -> dict[str, float]:
+    """What each term of these texts tells: 1.0 for a rare one, less the more stories have it.
+
+    This is IDF, log(1 + N / df), as a share of a rare term's. Where N is large events bring more stories too, so
+    rare is √N / 2 there.
+    """
+    beyond = background or Background()
+    frequency = Counter(term for text in texts for term in text)
+    total = len(texts) + beyond.stories
+    rare = max(RARE, sqrt(total) / 2)
+    most = log(1 + total / rare)
+    return {
+        term: log(1 + total / max(count + beyond.frequency.get(term, 0), rare)) / most
+        for term, count in frequency.items()
+    }
+
+
+def vector(terms: Terms, weights: Mapping[str, float]) -> Vector:
+    """A text as a vector of length 1; frequency counts by its root. Terms without a weight are passed over."""
+    squares = {term: count * weights[term] ** 2 for term, count in terms.items() if term in weights}
+    length = sqrt(sum(squares.values()))
+    return {term: sqrt(square) / length for term, square in squares.items()} if length else {}
+
+
+def cosine(one: Vector, other: Vector) -> float:
+    """From 0 for texts without a common word to 1 for equal ones."""
+    return sum(weight * other[term] for term, weight in one.items() if term in other)
+
+
+def damped(terms: Terms, weights: Mapping[str, float]) -> Vector:
+    """As `vector`, but shorter than 1 for a long text: two long texts have to agree on more to be as alike."""
+    length = sqrt(sum(count * weights[term] ** 2 for term, count in terms.items()))
+    shrink = (FREE_LENGTH / max(length, FREE_LENGTH)) ** DAMPING
+    return {term: weight * shrink for term, weight in vector(terms, weights).items()}
+
+
+def alike_pairs(vectors: Sequence[Vector], least: float) -> Iterator[tuple[int, int, float]]:
+    """(i, j, likeness) with j < i of the pairs alike by at least `least`.
+
+    Pairs that share only frequent terms, or get less than half of `least` from the others, are passed over.
+    """
+    counts = Counter(term for vector in vectors for term in vector)
+    often = max(OFTEN_AT_LEAST, OFTEN * len(vectors))
+    stories: defaultdict[str, list[int]] = defaultdict(list)
+    shares: defaultdict[str, list[float]] = defaultdict(list)
+    likeness = [0.0] * len(vectors)
+    for i, vector in enumerate(vectors):
+        telling = [(term, weight) for term, weight in vector.items() if 1 < counts[term] <= often]
+        common = [(term, weight) for term, weight in vector.items() if counts[term] > often]
+        for term, weight in telling:
+            for j, share in zip(stories[term], shares[term], strict=True):
+                likeness[j] += weight * share
+        for j in set[int]().union(*[stories[term] for term, _ in telling]):
+            found, likeness[j] = likeness[j], 0.0
+            if found >= least / 2:
+                other = vectors[j]
+                for term, weight in common:
+                    if term in other:
+                        found += weight * other[term]
+                if found >= least:
+                    yield i, j, found
+        for term, weight in telling:
+            stories[term].append(i)
+            shares[term].append(weight)
