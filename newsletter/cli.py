@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date, datetime, time
 from functools import update_wrapper
 from pathlib import Path
@@ -32,9 +33,11 @@ from newsletter.operations import assembling, serve
 from newsletter.operations.demo import running
 from newsletter.staff import signing_in
 from newsletter.staff.models import Role
-from newsletter.stories import collecting
+from newsletter.stories import checking, collecting, outlines
+from newsletter.stories.collecting import Use
 from newsletter.stories.fetching import the_fetcher
-from newsletter.stories.models import counts_by_source, source, sources
+from newsletter.stories.models import counts_by_source, source, sources, sources_of
+from newsletter.stories.outlines import Outline
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.models import SubscriberUnknown, consent_story, subscriber_at
 
@@ -219,12 +222,20 @@ def newsletters_list(json_: bool) -> None:
 @click.option("--zone", default="UTC", show_default=True, help="Time zone of the first slot, like Europe/Berlin.")
 @click.option("--time", "at", default="06:00", show_default=True, help="Local time of the first slot.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Any setting of newsletters set.")
+@click.option("--starter", type=click.Choice(outlines.starters()), help="Begin with a list of feeds.")
 @in_app
-def newsletters_add(slug: str, name: str, from_address: str, zone: str, at: str, pairs: tuple[str, ...]) -> None:
+def newsletters_add(
+    slug: str, name: str, from_address: str, zone: str, at: str, pairs: tuple[str, ...], starter: str | None
+) -> None:
     """Make a newsletter with one slot."""
     new = NewNewsletter(slug, name, from_address, zone, _time(at))
     made = settings.add(new, the_clock().now(), COMMAND, **_settings(pairs))
-    click.echo(f"Made {made.name}. Now its feeds: newsletter sources add URL")
+    if starter is None:
+        click.echo(f"Made {made.name}. Now its feeds: newsletter sources add URL")
+        return
+    listed = outlines.starter(starter)
+    added = collecting.import_sources(newsletter(slug), listed, the_clock().now(), COMMAND, on_topic=True)
+    click.echo(f"Made {made.name} with {added} feeds. Now: newsletter collect")
 
 
 def _time(text: str) -> time:
@@ -269,17 +280,50 @@ def sources_() -> None:
 @in_app
 def sources_add(url: str, outlet: str | None, weight: float, own: bool, slug: str | None) -> None:
     """Let a newsletter collect a feed."""
+    use = Use(weight=weight, own=own)
     added = collecting.add_source(
-        newsletter(slug),
-        url,
-        outlet,
-        the_clock().now(),
-        COMMAND,
-        fetcher=the_fetcher(),
-        weight=weight,
-        own=own,
+        newsletter(slug), url, outlet, the_clock().now(), COMMAND, fetcher=the_fetcher(), use=use
     )
     click.echo(f"Added {added.outlet} as source {added.id}.")
+
+
+@sources_.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@in_newsletter
+@in_app
+def sources_import(file: Path, slug: str | None) -> None:
+    """Let a newsletter collect every feed of an OPML file; nested outlines become sections."""
+    listed = outlines.read(file.read_bytes())
+    added = collecting.import_sources(newsletter(slug), listed, the_clock().now(), COMMAND)
+    click.echo(f"{len(listed)} feeds in {file}; {added} are new.")
+
+
+@sources_.command("export")
+@in_newsletter
+@in_app
+def sources_export(slug: str | None) -> None:
+    """Print a newsletter's feeds as OPML."""
+    exported = newsletter(slug)
+    uses = sources_of(exported.id)
+    listed = [Outline(use.source.url, use.source.outlet, use.section) for use in uses]
+    click.echo(outlines.write(exported.name, listed).decode("utf-8"), nl=False)
+
+
+@sources_.command("check")
+@click.argument("url")
+@as_json
+@in_app
+def sources_check(url: str, json_: bool) -> None:
+    """Show what would be collected from a feed, and every problem seen. Nothing is stored."""
+    found = checking.check(url, the_fetcher(), the_clock().now())
+    if json_:
+        click.echo(json.dumps(asdict(found), ensure_ascii=False, default=str))
+        return
+    click.echo(f"{found.title or 'A feed without a title'}: {len(found.stories)} stories at {found.url}")
+    for story in found.stories[:10]:
+        click.echo(f"{story.position:>4}. {story.title}\n      {story.published_at:%Y-%m-%d %H:%M} UTC  {story.url}")
+    for problem in found.problems:
+        click.echo(f"Problem: {problem}")
 
 
 @sources_.command("list")

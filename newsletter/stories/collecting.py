@@ -17,6 +17,7 @@ from newsletter.stories import polling
 from newsletter.stories.asking import Answer, Ask, answer_to, answers
 from newsletter.stories.fetching import AnsweredWith, FeedGone, Fetcher
 from newsletter.stories.models import NewsletterSource, Source, SourceState, Story, latest_of, source
+from newsletter.stories.outlines import Outline
 from newsletter.stories.parsing import ParsedStory
 
 
@@ -35,6 +36,16 @@ class Collected:
     error: str | None
 
 
+@dataclass(frozen=True)
+class Use:
+    """How a newsletter uses a source; see NewsletterSource."""
+
+    weight: float = 1.0
+    own: bool = False
+    on_topic: bool = False
+    section: str = ""
+
+
 def add_source(
     newsletter: Newsletter,
     url: str,
@@ -43,8 +54,7 @@ def add_source(
     by: Actor,
     *,
     fetcher: Fetcher | None = None,
-    weight: float = 1.0,
-    own: bool = False,
+    use: Use | None = None,
 ) -> Source:
     """Let `newsletter` collect a feed. With a fetcher it is read first, so that a wrong address is told at once and
     the outlet may go by the feed's own title.
@@ -58,17 +68,45 @@ def add_source(
         if answer.error is not None:
             raise answer.error
         outlet = outlet or (answer.feed.title if answer.feed else None)
-    with transaction() as session:
-        found = session.scalar(sa.select(Source).where(Source.url == url))
-        if found and session.get(NewsletterSource, (newsletter_id, found.id)):
+    with transaction():
+        found = _source_at(url) or _new_source(url, outlet, now)
+        if not _follow(newsletter_id, found, use or Use()):
             raise SourceExists(newsletter=name, url=url)
-        if found is None:
-            found = Source(url=url, outlet=(outlet or url)[:200], next_poll_at=now, created_at=now)
-            session.add(found)
-            session.flush()
-        session.add(NewsletterSource(newsletter_id=newsletter_id, source_id=found.id, weight=weight, own=own))
         audit.record(by, "source.add", f"source:{found.id}", now, url=url, newsletter=slug)
     return found
+
+
+def _source_at(url: str) -> Source | None:
+    return db.session.scalar(sa.select(Source).where(Source.url == url))
+
+
+def _new_source(url: str, outlet: str | None, now: datetime) -> Source:
+    made = Source(url=url, outlet=(outlet or url)[:200], next_poll_at=now, created_at=now)
+    db.session.add(made)
+    db.session.flush()
+    return made
+
+
+def _follow(newsletter_id: int, followed: Source, use: Use) -> bool:
+    """False when the newsletter follows it already."""
+    if db.session.get(NewsletterSource, (newsletter_id, followed.id)):
+        return False
+    db.session.add(NewsletterSource(newsletter_id=newsletter_id, source_id=followed.id, **asdict(use)))
+    return True
+
+
+def import_sources(
+    newsletter: Newsletter, outlines: Sequence[Outline], now: datetime, by: Actor, *, on_topic: bool = False
+) -> int:
+    """Let `newsletter` collect every feed of a list, and say how many it did not collect before."""
+    newsletter_id = newsletter.id
+    with transaction():
+        added = 0
+        for outline in outlines:
+            found = _source_at(outline.url) or _new_source(outline.url, outline.outlet, now)
+            added += _follow(newsletter_id, found, Use(on_topic=on_topic, section=outline.section))
+        audit.record(by, "source.import", f"newsletter:{newsletter_id}", now, listed=len(outlines), added=added)
+    return added
 
 
 def move_source(source_id: int, url: str, now: datetime, by: Actor) -> None:

@@ -45,24 +45,38 @@ class _Merging:
         self._size = [_size(len(part)) for part in self.parts]
         self._due: list[tuple[float, int, int]] = []
         for i in self._ties:
-            self._offer(i, above=i)
+            self._offer(i)
 
     def step(self) -> bool:
         """Merge once; False when nothing is left to merge."""
         while self._due:
             unlike, i, j = heappop(self._due)
-            if self.parts[i] and self.parts[j] and self._ties[i][j] / (self._size[i] * self._size[j]) == -unlike:
+            if not self.parts[i]:
+                continue
+            if (
+                self.parts[j]
+                and j not in self._barred[i]
+                and self._ties[i][j] / (self._size[i] * self._size[j]) == -unlike
+            ):
                 self._join(i, j)
                 return True
+            self._offer(i)
         return False
 
-    def _offer(self, i: int, above: int = 0) -> None:
-        """Put what `i` may be merged with on the heap; only what has a number of at least `above`."""
-        size, barred = self._size, self._barred[i]
+    def _offer(self, i: int) -> None:
+        """Put on the heap what `i` is most alike.
+
+        The pair that is most alike of all is always there: whichever of the two changed last offered it, or offered
+        a pair still more alike that has changed since, which comes off the heap first and is then replaced.
+        """
+        size, barred = self._size, self._barred.get(i, ())
+        best, partner = 0.0, -1
         for j, tie in self._ties[i].items():
             alike = tie / (size[i] * size[j])
-            if alike >= self._least and j >= above and j not in barred:
-                heappush(self._due, (-alike, i, j) if i < j else (-alike, j, i))
+            if (alike > best or (alike == best and j < partner)) and j not in barred:
+                best, partner = alike, j
+        if best >= self._least:
+            heappush(self._due, (-best, i, partner))
 
     def _join(self, i: int, j: int) -> None:
         if len(self._ties[i]) < len(self._ties[j]):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -129,8 +129,6 @@ def error_page(code: int, *, sentence: str | None = None) -> tuple[str, int]:
 
 
 def mail_in_a_frame(html: str) -> Response:
-    """A mail's HTML as an answer of its own, to be framed by one of our pages."""
+    """A mail's HTML as an answer of its own, to be framed by one of our pages; its links open beside the frame."""
+    html = html.replace("<head>", '<head><base target="_blank">', 1)
     return Response(html, mimetype="text/html", headers={"Content-Security-Policy": MAIL_POLICY})
-
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

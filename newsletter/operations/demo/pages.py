@@ -41,6 +41,7 @@ FRONT_PAGE = "harbor-gazette"
 
 def install(app: Flask, clock: DemoClock) -> None:
     the_demo_clock.install(app, clock)
+    app.context_processor(lambda: {"mailbox_url": url_for("demo.mailbox")})
     app.register_blueprint(pages)
 
 

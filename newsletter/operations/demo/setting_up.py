@@ -23,6 +23,7 @@ from newsletter.staff import signing_in
 from newsletter.staff.models import Role
 from newsletter.staff.signing_in import StaffExists
 from newsletter.stories import collecting
+from newsletter.stories.collecting import Use
 from newsletter.stories.models import sources
 
 STAFF = "editor@harbor-gazette.example"
@@ -119,7 +120,7 @@ def _follow_outlets(now: datetime) -> None:
         url = f"{site}/demo/outlets/{outlet.key}/feed"
         if outlet.name not in known:
             collecting.add_source(
-                newsletter(NEWSLETTER), url, outlet.name, now, SYSTEM, weight=outlet.weight, own=outlet.own
+                newsletter(NEWSLETTER), url, outlet.name, now, SYSTEM, use=Use(weight=outlet.weight, own=outlet.own)
             )
         elif known[outlet.name].url != url:
             collecting.move_source(known[outlet.name].id, url, now, SYSTEM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from flask import Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -67,7 +66,7 @@ def _actions(shown: Edition) -> set[str]:
 
 def next_step(shown: Edition, now: datetime) -> str:
     """What will happen next to an edition by itself, in a sentence."""
-    at = f"{shown.slot_at.astimezone(ZoneInfo(shown.slot.zone)):%H:%M}, {shown.slot.zone.replace('_', ' ')} time"
+    at = f"{shown.slot.label} time"
     if shown.held_at is not None:
         return f"Held: {shown.held_reason}. It goes nowhere until somebody sends or resumes it."
     if shown.state in OPEN and now >= shown.start_by:

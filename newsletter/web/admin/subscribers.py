@@ -30,6 +30,7 @@ def show_all() -> str:
         subscribers=found[:A_PAGE],
         more=found[A_PAGE - 1].id if len(found) > A_PAGE else None,
         total=sum(active_counts().values()),
+        may_help=me().may(Right.HELP_SUBSCRIBERS),
     )
 
 
