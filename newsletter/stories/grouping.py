@@ -164,13 +164,14 @@ def _ties(
 ) -> dict[int, dict[int, float]]:
     """The sums of likeness between parts, of what is alike by `least` and may be told as one."""
     part_of = {i: n for n, part in enumerate(parts) for i in part}
-    alone = [is_round_up(story.title) for story in stories]
-    times = [story.at.timestamp() if story.at else nan for story in stories]  # nothing is true of nan
+    alone = {i for i, story in enumerate(stories) if is_round_up(story.title)}
+    times = [story.at.timestamp() if story.at else nan for story in stories]  # nothing is more than nan
+    outlets = [story.outlet or i for i, story in enumerate(stories)]
     ties: defaultdict[int, dict[int, float]] = defaultdict(dict)
     for i, j, alike in alike_pairs(vectors, least):
-        if alone[i] or alone[j] or abs(times[i] - times[j]) > WINDOW_SECONDS:
+        if i in alone or j in alone or abs(times[i] - times[j]) > WINDOW_SECONDS:
             continue
-        if stories[i].outlet == stories[j].outlet != "":
+        if outlets[i] == outlets[j]:
             alike *= SAME_OUTLET
         a, b = part_of[i], part_of[j]
         if alike >= least and a != b:

@@ -19,7 +19,7 @@ RARE = 8
 FREE_LENGTH, DAMPING = 3.0, 0.3
 """Long texts share words by chance: beyond the length of three rare words, vectors shrink by length ** 0.3."""
 
-OFTEN, OFTEN_AT_LEAST = 0.05, 100
+OFTEN, OFTEN_AT_LEAST = 0.03, 100
 """A term in more than this share of the texts, and in so many, adds to a likeness but brings no two together."""
 
 
@@ -85,22 +85,18 @@ def alike_pairs(vectors: Sequence[Vector], least: float) -> Iterator[tuple[int, 
     often = max(OFTEN_AT_LEAST, OFTEN * len(vectors))
     stories: defaultdict[str, list[int]] = defaultdict(list)
     shares: defaultdict[str, list[float]] = defaultdict(list)
-    likeness = [0.0] * len(vectors)
     for i, vector in enumerate(vectors):
         telling = [(term, weight) for term, weight in vector.items() if 1 < counts[term] <= often]
         common = [(term, weight) for term, weight in vector.items() if counts[term] > often]
+        likeness = [0.0] * i
         for term, weight in telling:
             for j, share in zip(stories[term], shares[term], strict=True):
                 likeness[j] += weight * share
-        for j in set[int]().union(*[stories[term] for term, _ in telling]):
-            found, likeness[j] = likeness[j], 0.0
-            if found >= least / 2:
-                other = vectors[j]
-                for term, weight in common:
-                    if term in other:
-                        found += weight * other[term]
-                if found >= least:
-                    yield i, j, found
+        touched = set[int]().union(*[stories[term] for term, _ in telling])
+        for j in [j for j in touched if likeness[j] >= least / 2]:
+            found = likeness[j] + sum([weight * vectors[j].get(term, 0.0) for term, weight in common])
+            if found >= least:
+                yield i, j, found
         for term, weight in telling:
             stories[term].append(i)
             shares[term].append(weight)

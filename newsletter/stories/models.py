@@ -144,6 +144,17 @@ class SourceUnknown(NotFound):
     """There is no source {id}. See: newsletter sources list"""
 
 
+class StoryUnknown(NotFound):
+    """There is no story {id}."""
+
+
+def story(id: int) -> Story:
+    """Raises StoryUnknown."""
+    if found := db.session.get(Story, id):
+        return found
+    raise StoryUnknown(id=id)
+
+
 def source(id: int) -> Source:
     """Raises SourceUnknown."""
     if found := db.session.get(Source, id):
