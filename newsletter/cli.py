@@ -26,6 +26,7 @@ from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.links import the_links
 from newsletter.foundation.secrets import the_keys
+from newsletter.mail import addresses
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import newsletter, newsletters
 from newsletter.newsletters.settings import NewNewsletter
@@ -373,7 +374,7 @@ def collect(source_id: int | None, json_: bool) -> None:
 
     _show(rows, json_, line, "No source is due.")
     if polled and all(one.error for one in polled):
-        sys.exit(1)
+        _fail("no source could be read; the reasons stand above.")
 
 
 @main.group()
@@ -460,7 +461,11 @@ def edition_preview(file: Path, slug: str | None, day: datetime | None, slot_id:
     if found.revision is None:
         raise EditionUnknown(what="with a draft; compose it: newsletter edition compose")
     form = "text" if file.suffix == ".txt" else "html"
-    file.write_text(rendering.preview(rendering.parts_of(found.revision), found.newsletter, form), "utf-8")
+    content = rendering.preview(rendering.parts_of(found.revision), found.newsletter, form)
+    try:
+        file.write_text(content, "utf-8")
+    except OSError as error:
+        _fail(f"{file} cannot be written: {error.strerror}.")
     click.echo(f"Written to {file}.")
 
 
@@ -539,7 +544,7 @@ def subscribers_add(address: str, slug: str | None) -> None:
 @in_app
 def subscribers_show(address: str, json_: bool) -> None:
     """What is known about a reader."""
-    person = subscriber_at(address.strip().casefold())
+    person = subscriber_at(addresses.normalise(addresses.parse(address)))
     if person is None:
         raise SubscriberUnknown(who=address)
     data = {

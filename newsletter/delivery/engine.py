@@ -23,13 +23,17 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Works one step at a time, so that a test can call a step and a loop can call it for ever."""
+    """Works one step at a time, so that a test can call a step and a loop can call it for ever.
+
+    `trouble` is why the relay could not be used when it was last needed, or None.
+    """
 
     def __init__(self, app: Flask, job: Job, keys: Keys) -> None:
         self._app = app
         self._job = job
         self._keys = keys
         self.pause = IDLE_SECONDS
+        self.trouble: RelayUnavailable | None = None
 
     def step(self) -> bool:
         """Do what is due, people's own mails first. False when nothing was due."""
@@ -39,16 +43,17 @@ class Worker:
             except RelayUnavailable as error:
                 self._relay_is_away(error)
                 return False
-            self._relay_is_back(busy)
             return busy
 
     def _work(self) -> bool:
         job = self._job
-        answered = signing_up.answer_due(job.clock.now(), self._keys, job.links)
-        sent = outbox.send_due(job.transport, job.config, job.links, job.clock)
-        shard = deliver_next_shard(job)
         settled = ledger.settle(job.clock.now())
-        return bool(answered or sent or shard or settled)
+        answered = signing_up.answer_due(job.clock.now(), self._keys, job.links)
+        sent = outbox.send_due(job.transport, job.config, job.links, job.clock, job.stop)
+        shard = deliver_next_shard(job)
+        if sent or shard:
+            self._relay_is_back()
+        return bool(settled or answered or sent or shard)
 
     def until_idle(self) -> None:
         """Work until nothing is due, or the relay is away, or the stop is set."""
@@ -67,7 +72,7 @@ class Worker:
                 self._job.stop.wait(self.pause)
 
     def _relay_is_away(self, error: RelayUnavailable) -> None:
-        self.pause = RELAY_SECONDS
+        self.pause, self.trouble = RELAY_SECONDS, error
         log.warning("%s", error)
         with transaction():
             alerts.raise_(
@@ -77,8 +82,8 @@ class Worker:
                 self._job.clock.now(),
             )
 
-    def _relay_is_back(self, busy: bool) -> None:
-        self.pause = IDLE_SECONDS
-        if busy and any(alert.key == RELAY_ALERT for alert in alerts.open_alerts()):
+    def _relay_is_back(self) -> None:
+        self.pause, self.trouble = IDLE_SECONDS, None
+        if any(alert.key == RELAY_ALERT for alert in alerts.open_alerts()):
             with transaction():
                 alerts.resolve(RELAY_ALERT, self._job.clock.now())

@@ -119,7 +119,12 @@ def start(row: Claimed, now: datetime) -> str | None:
     attempt = secrets.token_hex(8)
     started = _change(
         row,
-        sa.exists().where(Edition.id == Delivery.edition_id, Edition.held_at.is_(None), Edition.paused_at.is_(None)),
+        sa.exists().where(
+            Edition.id == Delivery.edition_id,
+            Edition.held_at.is_(None),
+            Edition.paused_at.is_(None),
+            Edition.finish_by > now,
+        ),
         sa.exists().where(*_reads_on(Delivery.local_date)),
         ~sa.exists().where(*_is_suppressed()),
         state=DeliveryState.SENDING,
@@ -171,6 +176,7 @@ def _skip(row: Claimed, now: datetime) -> bool:
     reasons = (
         (SkipReason.SUPPRESSED, sa.exists().where(*_is_suppressed())),
         (SkipReason.LEFT, ~active),
+        (SkipReason.EXPIRED, sa.exists().where(Edition.id == Delivery.edition_id, Edition.finish_by <= now)),
         (SkipReason.PAUSED, ~sa.exists().where(*_reads_on(Delivery.local_date))),
     )
     return any(
@@ -185,7 +191,8 @@ NO_LEASE: dict[str, object] = {"lease": None, "lease_until": None}
 def record(row: Claimed, attempt: str, reply: Reply, now: datetime) -> None:
     """Write what came of an attempt, in the caller's transaction.
 
-    A result carries its attempt's name; a late one still settles a row that became uncertain meanwhile (rule 11).
+    A result carries its attempt's name; a late one still settles a row that became uncertain meanwhile (rule 11), and
+    brings its edition back to work if the reader is still owed the mail.
     """
     db.session.execute(
         sa.update(Delivery)
@@ -195,6 +202,18 @@ def record(row: Claimed, attempt: str, reply: Reply, now: datetime) -> None:
             Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNCERTAIN)),
         )
         .values(last_reply=reply.text[:500], updated_at=now, **NO_LEASE, **_result(reply, now))
+        .execution_options(synchronize_session=False)
+    )
+    if reply.outcome is Outcome.DEFERRED:
+        _owe_again(row)
+
+
+def _owe_again(row: Claimed) -> None:
+    edition_id = sa.select(Delivery.edition_id).where(Delivery.id == row.id, Delivery.state == DeliveryState.DEFERRED)
+    db.session.execute(
+        sa.update(Edition)
+        .where(Edition.id == edition_id.scalar_subquery(), Edition.state == EditionState.SENT)
+        .values(state=EditionState.SENDING, sent_at=None)
         .execution_options(synchronize_session=False)
     )
 
@@ -210,6 +229,17 @@ def _result(reply: Reply, now: datetime) -> dict[str, object]:
         "state": DeliveryState.DEFERRED,
         "next_attempt_at": sa.type_coerce(after, Delivery.next_attempt_at.type),
     }
+
+
+def take_back(row: Claimed, attempt: str, now: datetime) -> None:
+    """Undo a start that led to nothing: the mail was not begun, so it costs no attempt. The lease stays."""
+    with transaction() as session:
+        session.execute(
+            sa.update(Delivery)
+            .where(Delivery.id == row.id, Delivery.attempt == attempt, Delivery.state == DeliveryState.SENDING)
+            .values(state=DeliveryState.PENDING, attempt=None, attempts=Delivery.attempts - 1, updated_at=now)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def give_back(rows: Sequence[Claimed], now: datetime, until: datetime) -> None:
@@ -262,5 +292,6 @@ def _finish(now: datetime) -> int:
     ).all()
     for edition in finished:
         edition.state, edition.sent_at = EditionState.SENT, now
+        edition.held_at = edition.held_reason = None
         alerts.resolve(f"edition-held:{edition.id}", now)
     return len(finished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -22,11 +23,13 @@ from newsletter.editions.publishing import let_go, put_on_hold
 from newsletter.foundation import audit
 from newsletter.foundation.audit import SYSTEM, Actor
 from newsletter.foundation.database import db, transaction
-from newsletter.foundation.errors import Refused
+from newsletter.foundation.errors import NewsletterError, Refused
 from newsletter.mail.suppression import Suppression
 from newsletter.newsletters.calendar import FINISH_WITHIN
-from newsletter.newsletters.models import Approval, Slot
+from newsletter.newsletters.models import Approval, lock_slot
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
+
+log = logging.getLogger(__name__)
 
 
 class LateNeedsDate(Refused):
@@ -52,8 +55,7 @@ def approve(edition_id: int, now: datetime, by: Actor) -> Edition:
 
 def _locked(edition_id: int) -> Edition:
     """The edition, with its slot locked: one decision about it at a time, on any machine."""
-    slot_id = edition(edition_id).slot_id
-    db.session.execute(sa.select(Slot.id).where(Slot.id == slot_id).with_for_update())
+    lock_slot(edition(edition_id).slot_id)
     found = edition(edition_id)
     db.session.refresh(found)
     return found
@@ -104,7 +106,21 @@ def send(edition_id: int, now: datetime, by: Actor, typed_date: str | None = Non
 def release_due(now: datetime) -> int:
     """What the clock decides about editions: approve at the slot where the newsletter says so, send what is approved,
     hold what is too late. Says how many editions it touched."""
-    return sum(_release(one.id, now) for one in editions_to_release(now))
+    return sum(_release_or_hold(edition_id, now) for edition_id in [one.id for one in editions_to_release(now)])
+
+
+def _release_or_hold(edition_id: int, now: datetime) -> bool:
+    """One edition that cannot be released is held, and does not stop the others."""
+    try:
+        return _release(edition_id, now)
+    except NewsletterError as error:
+        reason = str(error)
+    except Exception:  # a fault of ours; the log has its cause, and staff decide
+        log.exception("Edition %d could not be released.", edition_id)
+        reason = "our program failed on it, and its log says how"
+    with transaction():
+        put_on_hold(edition(edition_id), reason, now)
+    return True
 
 
 def _release(edition_id: int, now: datetime) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
@@ -18,7 +20,12 @@ from newsletter.foundation.links import Links, Purpose
 from newsletter.mail import addresses
 from newsletter.mail.envelopes import return_path
 from newsletter.mail.message import Letter, Message, Reader, Sender
-from newsletter.mail.smtp import Connection, Outcome, RelayUnavailable, Reply, Transport
+from newsletter.mail.smtp import Connection, ConversationBroken, Outcome, RelayUnavailable, Reply, Transport
+
+log = logging.getLogger(__name__)
+
+BROKEN_AT_MOST = 3
+"""So many conversations in a row that end in the middle of a mail say that it is the relay, not the mails."""
 
 RELAY_PAUSE = timedelta(minutes=1)
 """How long rows wait that a relay's absence left unsent; it is nobody's fault and costs no attempt."""
@@ -46,31 +53,46 @@ def deliver_next_shard(job: Job) -> bool:
         return False
     run = _Run(job, shard)
     try:
-        with job.transport.connected() as connection:
-            run.through(connection)
+        while run.goes_on():
+            with job.transport.connected() as connection:
+                run.through(connection)
     finally:
         run.give_back_the_rest()
     return True
 
 
 class _Run:
-    """One shard on one connection. One commit carries the last result and the next start (rule 10)."""
+    """One shard, on one conversation after the other where a relay breaks them off.
+
+    One commit carries the last result and the next start (rule 10).
+    """
 
     def __init__(self, job: Job, shard: Shard) -> None:
         self._job = job
-        self._left = list(shard.rows)
+        self._left = deque(shard.rows)
         self._letters = _Letters(job, shard)
         self._result: tuple[Claimed, str, Reply] | None = None
+        self._broken = 0
+
+    def goes_on(self) -> bool:
+        return bool(self._left) and not self._job.stop.is_set()
 
     def through(self, connection: Connection) -> None:
-        while self._left and not self._job.stop.is_set():
-            row = self._left.pop(0)
-            attempt = self._record_and_start(row)
-            if attempt is not None:
-                self._send(connection, row, attempt)
-        self._record_and_start(None)
+        """Send until the shard or the conversation ends. Raises RelayUnavailable when a fresh one was of no use."""
+        fresh = True
+        try:
+            while self.goes_on():
+                row = self._left.popleft()
+                attempt = self._record_and_start(row)
+                if attempt is not None and not self._send(connection, row, attempt, fresh):
+                    return
+                fresh = fresh and attempt is None
+        finally:
+            self._record_and_start(None)
 
     def _record_and_start(self, row: Claimed | None) -> str | None:
+        if row is None and self._result is None:
+            return None
         now = self._job.clock.now()
         with transaction():
             if self._result is not None:
@@ -79,18 +101,40 @@ class _Run:
         self._result = None
         return attempt
 
-    def _send(self, connection: Connection, row: Claimed, attempt: str) -> None:
+    def _send(self, connection: Connection, row: Claimed, attempt: str, fresh: bool) -> bool:
+        """Hand over one mail; False when the conversation is of no use any more."""
+        mail = self._made(row)
+        if mail is None:
+            self._result = (row, attempt, Reply(Outcome.DEFERRED, "its mail could not be made; our log says why"))
+            return True
         try:
-            self._result = (row, attempt, connection.send(*self._letters.to(row)))
-        except RelayUnavailable as error:  # before the final dot: the mail has not gone out
+            self._result = (row, attempt, connection.send(*mail))
+        except ConversationBroken as error:
             self._result = (row, attempt, Reply(Outcome.DEFERRED, str(error)))
-            self._record_and_start(None)
-            raise
+            self._broken += 1
+            if self._broken >= BROKEN_AT_MOST:
+                raise
+            return False
+        except RelayUnavailable:
+            ledger.take_back(row, attempt, self._job.clock.now())
+            self._left.appendleft(row)
+            if fresh:
+                raise
+            return False
+        self._broken = 0
+        return True
+
+    def _made(self, row: Claimed) -> tuple[str, str, bytes] | None:
+        try:
+            return self._letters.to(row)
+        except Exception:  # a fault of ours with one address must not stop the mails of the others
+            log.exception("The mail of delivery %d could not be made.", row.id)
+            return None
 
     def give_back_the_rest(self) -> None:
         now = self._job.clock.now()
         if self._left:
-            ledger.give_back(self._left, now, now if self._job.stop.is_set() else now + RELAY_PAUSE)
+            ledger.give_back(list(self._left), now, now if self._job.stop.is_set() else now + RELAY_PAUSE)
 
 
 class _Letters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
 from datetime import date, datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -26,11 +26,14 @@ from newsletter.foundation.database import db, transaction, violated
 from newsletter.foundation.errors import Refused
 from newsletter.newsletters import calendar
 from newsletter.newsletters.calendar import Schedule
-from newsletter.newsletters.models import Newsletter, Slot, newsletters
+from newsletter.newsletters.models import Newsletter, Slot, lock_slot, newsletters
 from newsletter.stories.fetching import the_fetcher
 from newsletter.stories.pictures import the_pictures
 
+log = logging.getLogger(__name__)
+
 TOO_FEW = "too few stories:"
+DRAFT_REMEDY = "Compose it by hand on the page of editions; the log says what failed."
 
 OPEN = (EditionState.PLANNED, EditionState.DRAFTED, EditionState.APPROVED)
 """An edition in one of these can still be held; nothing of it has gone out."""
@@ -53,11 +56,29 @@ def draft_due(now: datetime) -> int:
     """Draft every edition whose cut-off has passed and that does not exist yet, and say how many.
 
     One that is held for having too few stories is drafted anew as more come in, so that a slow morning mends itself.
+    One that should have begun while the service was away is drafted and held: it never goes out late by itself.
     """
     missing = list(_missing(now))
-    for slot, local_date in missing:
-        compose(slot, local_date, now, SYSTEM)
+    for slot_id, due in missing:
+        _draft(slot_id, due, now)
     return len(missing) + sum(_fill(held, now) for held in editions_in(EditionState.DRAFTED))
+
+
+def _draft(slot_id: int, due: Schedule, now: datetime) -> None:
+    """One edition that cannot be drafted is told to staff, and does not stop the others."""
+    key = f"draft-failed:{slot_id}:{due.local_date}"
+    try:
+        drafted = compose(db.session.get_one(Slot, slot_id), due.local_date, now, SYSTEM)
+    except Exception as error:
+        log.exception("The edition of %s for slot %d could not be drafted.", due.local_date, slot_id)
+        db.session.rollback()
+        with transaction():
+            alerts.raise_(key, f"The edition of {due.local_date} could not be drafted: {error}", DRAFT_REMEDY, now)
+        return
+    with transaction():
+        alerts.resolve(key, now)
+        if now >= due.start_by and drafted.held_at is None:
+            put_on_hold(drafted, f"the service was away when it should have begun, by {due.start_by:%H:%M} UTC", now)
 
 
 def _fill(held: Edition, now: datetime) -> bool:
@@ -73,13 +94,17 @@ def _fill(held: Edition, now: datetime) -> bool:
     return fuller
 
 
-def _missing(now: datetime) -> Iterator[tuple[Slot, date]]:
-    for publication in newsletters():
-        for slot in publication.slots:
-            due = calendar.open_schedules(now, slot.local_time, slot.zone, publication.cutoff_minutes, publication.days)
-            for one in due:
-                if edition_of(slot.id, one.local_date) is None:
-                    yield slot, one.local_date
+def _missing(now: datetime) -> list[tuple[int, Schedule]]:
+    """Slots and dates that have no edition and should. What was over before the slot was made is not missed."""
+    return [
+        (slot.id, due)
+        for publication in newsletters()
+        for slot in publication.slots
+        for due in calendar.open_schedules(
+            now, slot.local_time, slot.zone, publication.cutoff_minutes, publication.days
+        )
+        if (now < due.start_by or slot.created_at < due.slot_at) and edition_of(slot.id, due.local_date) is None
+    ]
 
 
 def _is_thin(held: Edition) -> bool:
@@ -99,6 +124,7 @@ def compose(slot: Slot, local_date: date, now: datetime, by: Actor) -> Edition:
     draft = composing.compose(slot.newsletter, slot, now)
     try:
         with transaction():
+            lock_slot(slot_id)
             drafted = edition_of(slot_id, local_date) or _plan(newsletter_id, slot_id, moments, now)
             revision_id = _store(drafted, draft, now, by)
     except IntegrityError as error:
@@ -158,6 +184,8 @@ def _store(drafted: Edition, draft: Draft, now: datetime, by: Actor) -> int:
 def _judge(drafted: Edition, draft: Draft, now: datetime) -> None:
     """A thin day is held, for a person to look at; a fuller draft lets go of it again."""
     least = drafted.newsletter.items_at_least
+    if drafted.held_at is not None and not _is_thin(drafted):
+        return  # somebody else's hold stands
     if len(draft.choices) < max(least, 1):
         put_on_hold(drafted, f"{TOO_FEW} {len(draft.choices)} of at least {max(least, 1)}", now)
     elif _is_thin(drafted):

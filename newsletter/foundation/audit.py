@@ -1,4 +1,4 @@
-"""Who did what: append-only."""
+"""Who did what: append-only, which a trigger in the database keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.foundation.database import Base, db, words
@@ -49,22 +48,6 @@ class AuditRecord(Base):
     action: Mapped[str] = mapped_column(sa.String(64))
     subject: Mapped[str] = mapped_column(sa.String(64), index=True)
     details: Mapped[dict[str, Any]]
-
-
-class AppendOnly(RuntimeError):
-    """A row of an append-only table was about to be changed."""
-
-
-def append_only(table: type[Base]) -> None:
-    """Refuse changes to rows of `table`; its retention deletes, nobody edits."""
-
-    def refuse(_mapper: object, _connection: object, row: object) -> None:
-        raise AppendOnly(repr(row))
-
-    event.listen(table, "before_update", refuse)
-
-
-append_only(AuditRecord)
 
 
 def record(by: Actor, action: str, subject: str, now: datetime, **details: object) -> None:

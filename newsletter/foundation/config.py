@@ -15,7 +15,9 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from newsletter.foundation.errors import CannotStart
 from newsletter.foundation.parts import Part
@@ -35,6 +37,10 @@ def _network(value: str) -> str:
     return value
 
 
+class SecretUnreadable(CannotStart):
+    """The password in {file} cannot be read ({cause})."""
+
+
 Network = Annotated[str, AfterValidator(_network)]
 
 
@@ -42,8 +48,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _database_url(value: str) -> str:
+    """With the driver that comes with us, whichever way PostgreSQL is written."""
+    value = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value)
+    try:
+        kind = make_url(value).drivername
+    except ArgumentError as error:
+        raise ValueError("write it like sqlite:///newsletter.db or postgresql+psycopg://user@host/name") from error
+    if kind not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError(f"“{kind}” is neither sqlite nor postgresql+psycopg")
+    return value
+
+
 class DatabaseConfig(Section):
-    url: str = "sqlite:///newsletter.db"
+    url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///newsletter.db"
 
 
 class WebConfig(Section):
@@ -102,6 +120,10 @@ class DemoConfig(Section):
 
 
 def _site_url(value: str) -> str:
+    try:
+        value = value.encode("ascii").decode()
+    except UnicodeEncodeError as error:
+        raise ValueError("write it in ASCII; an international host name as xn--…") from error
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("write the whole public address, such as https://news.example.org")
@@ -163,7 +185,7 @@ def _secret_text(file: Path) -> str:
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigUnreadable(file=file, cause=error) from error
+        raise SecretUnreadable(file=file, cause=getattr(error, "strerror", None) or error) from error
 
 
 the_config: Part[Config] = Part("config")
@@ -187,6 +209,8 @@ def load(file: Path) -> Config:
         return Config(**values, directory=file.parent)
     except ValidationError as error:
         raise _invalid(file, text, error) from error
+    except SettingsError as error:
+        raise ConfigInvalid(file="environment", line="", key="NEWSLETTER_…", problem=error) from error
 
 
 def _invalid(file: Path, text: str, error: ValidationError) -> ConfigInvalid:

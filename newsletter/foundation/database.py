@@ -37,6 +37,10 @@ class DatabaseNotMigrated(CannotStart):
     upgrade"""
 
 
+class DatabaseTooNew(CannotStart):
+    """The database was made by a newer program (version {found}; this one knows {wanted}). Install that one."""
+
+
 class DatabaseUnreachable(CannotStart):
     """The database does not answer: {cause}"""
 
@@ -160,6 +164,15 @@ def locked(table: type[Row], id: int) -> Row | None:
     return db.session.scalar(query.execution_options(populate_existing=True))
 
 
+def one_at_a_time(what: str) -> None:
+    """Wait until nobody else's transaction is at `what`, and keep it until this one ends.
+
+    For rules that count rows before adding one. SQLite has one writer at a time anyway.
+    """
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(what, 0))))
+
+
 def violated(error: sa.exc.IntegrityError, constraint: str, *columns: str) -> bool:
     """Whether `error` says that this unique constraint was broken.
 
@@ -176,26 +189,37 @@ def upgrade(engine: Engine) -> None:
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS))
     with _answering(engine) as connection:
+        _known(connection)
+        connection.rollback()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
 
 
 def check(engine: Engine) -> str:
-    """The version of the tables. Raises DatabaseNotMigrated or DatabaseUnreachable."""
-    wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    """The version of the tables. Raises DatabaseNotMigrated, DatabaseTooNew or DatabaseUnreachable."""
     with _answering(engine) as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+        found, wanted = _known(connection)
     if found != wanted:
         raise DatabaseNotMigrated(found=found or "empty", wanted=wanted)
     return found or ""
+
+
+def _known(connection: Connection) -> tuple[str | None, str | None]:
+    """The version of the tables, and the one that this program wants. Raises DatabaseTooNew."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    wanted = scripts.get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseTooNew(found=found, wanted=wanted)
+    return found, wanted
 
 
 @contextmanager
 def _answering(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
-    except sa.exc.OperationalError as error:
+    except sa.exc.DBAPIError as error:
         raise DatabaseUnreachable(cause=" ".join(str(error.orig).split())) from error
     with connection:
         yield connection

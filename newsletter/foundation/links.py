@@ -85,6 +85,8 @@ class Links:
         """(kind, id) of a local part made by `verp`. Raises LinkInvalid."""
         body, _, signature = local_part.lower().partition("-")
         kind, ident = body[:1], body[1:]
+        if not local_part.isascii():
+            raise LinkInvalid
         if not hmac.compare_digest(signature.encode(), self._verp_signature(kind, ident).encode()):
             raise LinkInvalid
         return kind, int.from_bytes(base64.b32decode(ident.upper() + "=" * (-len(ident) % 8)), "big")

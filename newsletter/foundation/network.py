@@ -7,6 +7,7 @@ rebinding name server would wait for. The check happens on every connection, thu
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket  # noqa: TID251 - one of the two places for it
 import ssl
@@ -19,13 +20,21 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.errors import CannotStart, NewsletterError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
-CGNAT = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+INNER = (
+    ipaddress.ip_network("100.64.0.0/10"),  # shared by carriers, RFC 6598
+    ipaddress.ip_network("::/96"),  # IPv4-compatible, RFC 4291 §2.5.5.1
+    ipaddress.ip_network("64:ff9b:1::/48"),  # local NAT64, RFC 8215
+    ipaddress.ip_network("3fff::/20"),  # documentation, RFC 9637
+    ipaddress.ip_network("5f00::/16"),  # segment routing, RFC 9602
+    ipaddress.ip_network("fec0::/10"),  # site-local, RFC 3879
+)
+"""Networks that are not the open internet's and that Python's tables of 3.11 let through."""
 
 
 class AddressForbidden(NewsletterError):
@@ -46,15 +55,20 @@ def is_public(address: Address) -> bool:
     inner = _carried(address)
     if inner is not None and not is_public(inner):
         return False
-    return address.is_global and not address.is_multicast and not (address.version == 4 and address in CGNAT)
+    inside = any(address in network for network in INNER)
+    return address.is_global and not address.is_multicast and not inside
 
 
 def _carried(address: Address) -> ipaddress.IPv4Address | None:
     if not isinstance(address, ipaddress.IPv6Address):
         return None
-    if any(address in network for network in NAT64):
+    if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+class CannotListen(CannotStart):
+    """The web cannot listen on {host}, port {port}: {cause}. Change host or port under [web]."""
 
 
 class Deadline(threading.local):
@@ -173,14 +187,16 @@ class GuardedTransport(httpx2.HTTPTransport):
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there."""
+    """Whether a server could listen there. Raises CannotListen when it is not a matter of waiting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise CannotListen(host=host, port=port, cause=error.strerror or error) from error
     return True
 
 

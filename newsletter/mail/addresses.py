@@ -20,6 +20,8 @@ def parse(text: str) -> str:
     No DNS is asked, so a form answers in the same time for every domain. Raises AddressInvalid.
     """
     text = text.strip()
+    if "=?" in text:  # RFC 2047 §5 forbids encoded words in addresses; some mail software reads them all the same
+        raise AddressInvalid(address=text[:80], problem="it holds an encoded word.")
     if len(text) > LONGEST:
         raise AddressInvalid(address=text[:40] + "…", problem="it is longer than 254 characters.")
     try:
@@ -29,8 +31,11 @@ def parse(text: str) -> str:
 
 
 def normalise(address: str) -> str:
-    """What tells two addresses apart: case is folded, the +tag stays (people use it to sort their mail)."""
-    return address.casefold()
+    """What tells two addresses apart: case does not, the +tag does (people use it to sort their mail).
+
+    An international domain counts in its ASCII form: case folding would take straße for strasse, which are two.
+    """
+    return wire(address.strip()).lower()
 
 
 def without_tag(address: str) -> str:
@@ -42,4 +47,9 @@ def without_tag(address: str) -> str:
 def wire(address: str) -> str:
     """The address as SMTP and headers take it: an international domain in its ASCII form (RFC 5890)."""
     local, _, domain = address.rpartition("@")
-    return f"{local}@{domain if domain.isascii() else idna.encode(domain, uts46=True).decode('ascii')}"
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
+        return address

@@ -8,17 +8,22 @@ around a mark, so that any value can be put in without touching a line of the re
 from __future__ import annotations
 
 import html as html_module
-import quopri
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, quote
+
+from newsletter.foundation.text import one_line
+from newsletter.mail.addresses import wire
 
 SOFT_BREAK = b"=\r\n"  # RFC 2045 §6.7, rule 5: disappears when the text is decoded
+LINE = 76
+LITERAL = {*range(33, 127), ord(" "), ord("\t")} - {ord("=")}
+TOKENS = tuple(bytes([octet]) if octet in LITERAL else b"=%02X" % octet for octet in range(256))
 BOUNDARY = "=_daily-headlines"  # "=_" cannot occur in quoted-printable text (RFC 2045 §6.7)
 
 
@@ -62,7 +67,7 @@ class Reader:
 
 def mark(marker: str, name: str) -> str:
     """Where the reader's word `name` goes. `marker` is random, so no story can hold a mark of its own."""
-    return f"x{marker}{name}x"
+    return f"x{marker}{name}0"
 
 
 def fill(content: str, marker: str, words: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
@@ -96,19 +101,32 @@ Piece = bytes | tuple[str, Callable[[str], str]]
 
 def _head(letter: Letter) -> bytes:
     head = EmailMessage(policy=SMTP)
-    head["From"] = _mailbox(letter.sender)
-    if letter.sender.reply_to:
-        head["Reply-To"] = letter.sender.reply_to
     head["Subject"] = letter.subject
     head["Date"] = format_datetime(letter.date)
     for name, value in letter.headers.items():
         head[name] = value
     head["MIME-Version"] = "1.0"
-    return head.as_bytes().removesuffix(b"\r\n")  # the empty line that would end the head
+    rest = head.as_bytes().removesuffix(b"\r\n")  # the empty line that would end the head
+    return _from(letter.sender).encode("ascii") + rest
 
 
-def _mailbox(sender: Sender) -> Address:
-    return Address(sender.name, addr_spec=sender.address)
+def _from(sender: Sender) -> str:
+    """From and Reply-To, folded by us: the standard library folds long names at their commas, and makes two of one.
+
+    Raises ValueError for an address that holds a line break.
+    """
+    name = one_line(sender.name)
+    phrase = f'"{quote(name)}"'
+    if not name.isascii():
+        phrase = Header(name, "utf-8", header_name="From").encode(linesep="\r\n")
+    lines = f"From: {phrase}\r\n <{_plain(sender.address)}>\r\n"
+    return lines + (f"Reply-To: {_plain(sender.reply_to)}\r\n" if sender.reply_to else "")
+
+
+def _plain(address: str) -> str:
+    if not address.isprintable():
+        raise ValueError(f"{address!r} is no address for a header")
+    return wire(address)
 
 
 def _reader_head(reader: Reader) -> bytes:
@@ -137,12 +155,26 @@ def _body(letter: Letter) -> list[Piece]:
 def _part(kind: str, content: str, marker: str, escape: Callable[[str], str]) -> list[Piece]:
     head = f'Content-Type: {kind}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
     pieces: list[Piece] = [head.encode("ascii")]
-    for index, piece in enumerate(re.split(f"x{re.escape(marker)}([a-z_]+)x", content)):
+    for index, piece in enumerate(re.split(f"x{re.escape(marker)}([a-z_]+)0", content)):
         pieces.append((piece, escape) if index % 2 else _quoted(piece))
     return pieces
 
 
 def _quoted(text: str) -> bytes:
-    """Quoted-printable with CRLF line ends. A piece that ends in a space or tab has it encoded (rule 3)."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return quopri.encodestring(lines.encode("utf-8")).replace(b"\n", b"\r\n")
+    """Quoted-printable (RFC 2045 §6.7) with CRLF line ends, and room for a soft break at the end of every line."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return b"\r\n".join(_quoted_line(line.encode("utf-8")) for line in lines)
+
+
+def _quoted_line(octets: bytes) -> bytes:
+    tokens = [TOKENS[octet] for octet in octets]
+    if octets[-1:] in (b" ", b"\t"):  # rule 3: a space at a line's end would be lost on the way
+        tokens[-1] = b"=%02X" % octets[-1]
+    pieces, room = [], LINE - 1
+    for token in tokens:
+        if len(token) > room:
+            pieces.append(SOFT_BREAK)
+            room = LINE - 1
+        pieces.append(token)
+        room -= len(token)
+    return b"".join(pieces)

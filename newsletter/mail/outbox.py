@@ -6,14 +6,17 @@ worker sends it at least once, always with the same Message-ID; while the relay 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
+from threading import Event
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.foundation import alerts
 from newsletter.foundation.clock import Clock
 from newsletter.foundation.config import Config
 from newsletter.foundation.database import Base, db, transaction, words
@@ -21,10 +24,13 @@ from newsletter.foundation.links import Links
 from newsletter.mail import addresses, templates
 from newsletter.mail.envelopes import return_path
 from newsletter.mail.message import Letter, Message, Reader, Sender
-from newsletter.mail.smtp import Outcome, RelayUnavailable, Reply, Transport
+from newsletter.mail.smtp import Connection, ConversationBroken, Outcome, RelayUnavailable, Reply, Transport
 
 LEASE = timedelta(minutes=5)
 RETRIES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120, 240, 480))
+
+
+log = logging.getLogger(__name__)
 
 
 class OutboxState(StrEnum):
@@ -73,8 +79,8 @@ def put(name: str, *, to: str, sender: Sender, now: datetime, **data: object) ->
     )
 
 
-def send_due(transport: Transport, config: Config, links: Links, clock: Clock) -> int:
-    """Send every mail that is due, and say how many went out.
+def send_due(transport: Transport, config: Config, links: Links, clock: Clock, stop: Event | None = None) -> int:
+    """Send every mail that is due, until `stop` is set, and say how many went out.
 
     Raises RelayUnavailable when the relay is away; then what was not sent stays due.
     """
@@ -82,15 +88,27 @@ def send_due(transport: Transport, config: Config, links: Links, clock: Clock) -
     if not _any_due(clock.now()):
         return 0
     with transport.connected() as connection:
-        while (mail := _claim(clock.now())) is not None:
-            try:
-                reply = connection.send(*_octets(mail, config, links))
-            except RelayUnavailable:
-                _give_back(mail.id, clock.now())
-                raise
+        while not (stop and stop.is_set()) and (mail := _claim(clock.now())) is not None:
+            reply = _hand_over(mail, connection, config, links, clock)
             _record(mail.id, reply, clock.now())
             sent += reply.outcome is Outcome.ACCEPTED
     return sent
+
+
+def _hand_over(mail: OutboxMail, connection: Connection, config: Config, links: Links, clock: Clock) -> Reply:
+    try:
+        octets = _octets(mail, config, links)
+    except Exception as error:  # a fault of ours in one mail must not stop the others
+        log.exception("The mail “%s” (%d) could not be made.", mail.name, mail.id)
+        return Reply(Outcome.DEFERRED, f"it could not be made: {type(error).__name__}: {error}")
+    try:
+        return connection.send(*octets)
+    except ConversationBroken as error:
+        _record(mail.id, Reply(Outcome.DEFERRED, str(error)), clock.now())
+        raise
+    except RelayUnavailable:
+        _give_back(mail.id, clock.now())
+        raise
 
 
 def waiting() -> int:
@@ -150,13 +168,27 @@ def _octets(mail: OutboxMail, config: Config, links: Links) -> tuple[str, str, b
 def _record(mail_id: int, reply: Reply, now: datetime) -> None:
     with transaction() as session:
         mail = session.get_one(OutboxMail, mail_id)
-        mail.last_reply = reply.text
+        if mail.state is not OutboxState.PENDING:
+            return  # another worker was quicker, and what it was told stands
+        mail.last_reply = reply.text[:500]
         if reply.outcome is Outcome.ACCEPTED:
             mail.state, mail.sent_at = OutboxState.SENT, now
-        elif reply.outcome is Outcome.REFUSED or mail.attempts > len(RETRIES):
+        elif reply.outcome is Outcome.REFUSED:
             mail.state = OutboxState.FAILED
+        elif mail.attempts > len(RETRIES):
+            mail.state = OutboxState.FAILED
+            _tell(mail, now)
         else:  # deferred or uncertain: at least once
             mail.next_attempt_at = now + RETRIES[mail.attempts - 1]
+
+
+def _tell(mail: OutboxMail, now: datetime) -> None:
+    alerts.raise_(
+        f"mail-given-up:{mail.name}",
+        f"The mail “{mail.name}” could not be sent after {mail.attempts} attempts: {mail.last_reply}",
+        "Look at the subscriber's page for the mail and its last answer, and at the log.",
+        now,
+    )
 
 
 def _give_back(mail_id: int, now: datetime) -> None:

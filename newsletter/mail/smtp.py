@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import smtplib  # noqa: TID251 - the one place for it
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,11 +39,20 @@ class RelayUnavailable(NewsletterError):
     """The relay {host}:{port} cannot be used: {cause}. Nothing is lost; it is tried again."""
 
 
+class ConversationBroken(RelayUnavailable):
+    """The relay {host}:{port} broke the conversation off: {cause}. Nothing is lost; it is tried again."""
+
+
 class Connection(Protocol):
     """One conversation with a relay."""
 
     def send(self, sender: str, recipient: str, message: bytes) -> Reply:
-        """Hand over one mail. Raises RelayUnavailable when the conversation ended before the final dot."""
+        """Hand over one mail.
+
+        When it was not handed over, raises RelayUnavailable if the conversation ended before its recipient was named,
+        so that another conversation may take it at once; ConversationBroken if it ended later and before the final
+        dot, so that this very mail may be why.
+        """
         ...
 
 
@@ -70,7 +79,7 @@ class SmtpTransport:
     def connected(self) -> Iterator[Connection]:
         smtp = self._open()
         try:
-            yield _SmtpConnection(smtp, self._unavailable)
+            yield _SmtpConnection(smtp, self._config)
         finally:
             with suppress(OSError, smtplib.SMTPException):
                 smtp.quit()
@@ -106,24 +115,39 @@ class SmtpTransport:
 
 
 class _SmtpConnection:
-    def __init__(self, smtp: smtplib.SMTP, unavailable: Callable[[object], RelayUnavailable]) -> None:
+    def __init__(self, smtp: smtplib.SMTP, config: MailConfig) -> None:
         self._smtp = smtp
-        self._unavailable = unavailable
+        self._relay = {"host": config.host, "port": config.port}
 
     def send(self, sender: str, recipient: str, message: bytes) -> Reply:
-        smtp = self._smtp
+        self._begin(sender)
         try:
-            for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA"):
-                code, text = smtp.docmd(command)
+            for command in (f"RCPT TO:<{recipient}>", "DATA"):
+                code, text = self._smtp.docmd(command)
                 if code == 421:
-                    raise self._unavailable(f"{code} {_decoded(text)}")
+                    raise ConversationBroken(**self._relay, cause=f"{code} {_decoded(text)}")
                 if code not in (250, 251, 354):
-                    smtp.rset()
+                    self._forget()
                     return _sorted(code, text)
-            smtp.send(_stuffed(message))
+            self._smtp.send(_stuffed(message))
         except (OSError, smtplib.SMTPException) as error:
-            raise self._unavailable(error) from error
+            raise ConversationBroken(**self._relay, cause=_words(error)) from error
         return self._answer_to_the_dot()
+
+    def _begin(self, sender: str) -> None:
+        """A relay that refuses our sender refuses us and no reader."""
+        try:
+            code, text = self._smtp.docmd(f"MAIL FROM:<{sender}>")
+        except (OSError, smtplib.SMTPException) as error:
+            raise RelayUnavailable(**self._relay, cause=_words(error)) from error
+        if code != 250:
+            self._forget()
+            raise RelayUnavailable(**self._relay, cause=f"{code} {_decoded(text)}")
+
+    def _forget(self) -> None:
+        """End the mail that was refused. Where the relay has hung up, the next mail will find out."""
+        with suppress(OSError, smtplib.SMTPException):
+            self._smtp.rset()
 
     def _answer_to_the_dot(self) -> Reply:
         try:

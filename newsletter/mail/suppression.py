@@ -8,7 +8,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.foundation.database import Base, db, words
+from newsletter.foundation.database import Base, db, one_at_a_time, words
 
 
 class SuppressionReason(StrEnum):
@@ -42,6 +42,7 @@ def reasons(address_hash: str) -> set[SuppressionReason]:
 
 def suppress(address_hash: str, reason: SuppressionReason, now: datetime, note: str = "") -> bool:
     """Add to the list, in the caller's transaction. False when it was there for this reason already."""
+    one_at_a_time(f"suppression {address_hash}")
     if reason in reasons(address_hash):
         return False
     db.session.add(Suppression(address_hash=address_hash, reason=reason, note=note, created_at=now))

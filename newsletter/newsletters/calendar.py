@@ -31,15 +31,21 @@ def is_zone(name: str) -> bool:
 
 
 def instant(local_date: date, local_time: time, zone: ZoneInfo) -> datetime | None:
-    """The UTC instant of a local time on a date, or None when the zone skipped the date.
+    """The UTC instant of a local time on a date, or None when the zone skipped the whole date.
 
-    In the gap of a clock change it is the first instant after the gap; in the fold, the first of the two.
+    In the gap of a clock change it is the first instant after the gap, which a gap at the end of a day moves to the
+    next date's midnight; in the fold, the first of the two.
     """
-    naive = datetime.combine(local_date, local_time)
+    begins = _instant(datetime.combine(local_date, time()), zone)
+    if begins.astimezone(zone).date() != local_date:
+        return None
+    return _instant(datetime.combine(local_date, local_time), zone)
+
+
+def _instant(naive: datetime, zone: ZoneInfo) -> datetime:
     moment = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) != naive:
-        moment = _end_of_gap(naive, zone)
-    return moment if moment.astimezone(zone).date() == local_date else None
+    exists = moment.astimezone(zone).replace(tzinfo=None) == naive
+    return moment if exists else _end_of_gap(naive, zone)
 
 
 def _end_of_gap(naive: datetime, zone: ZoneInfo) -> datetime:
@@ -78,11 +84,11 @@ def local_date_at(now: datetime, zone: str) -> date:
 def open_schedules(
     now: datetime, local_time: time, zone: str, cutoff_minutes: int, days: str = "1234567"
 ) -> Iterator[Schedule]:
-    """The editions that should exist at `now`: past their cut-off, not past `start_by`, on a publishing day."""
+    """The editions that should exist at `now`: past their cut-off, not past `finish_by`, on a publishing day."""
     today = local_date_at(now, zone)
     for offset in (-1, 0, 1):
         found = schedule(today + timedelta(days=offset), local_time, zone, cutoff_minutes)
-        if found and str(found.local_date.isoweekday()) in days and found.cutoff_at <= now < found.start_by:
+        if found and str(found.local_date.isoweekday()) in days and found.cutoff_at <= now < found.finish_by:
             yield found
 
 

@@ -118,6 +118,14 @@ class SignUpText(Base):
     created_at: Mapped[datetime]
 
 
+def lock_slot(slot_id: int, *, shared: bool = False) -> None:
+    """Until the caller's transaction ends, nobody decides about the slot's editions but the holder.
+
+    A reader who confirms holds it `shared`, the freeze alone: nobody who confirmed before is missed (rule 8).
+    """
+    db.session.execute(sa.select(Slot.id).where(Slot.id == slot_id).with_for_update(read=shared))
+
+
 class NewsletterUnknown(NotFound):
     """There is no newsletter “{slug}”. The newsletters are: {known}."""
 

@@ -52,14 +52,12 @@ def add(new: NewNewsletter, now: datetime, by: Actor, **settings: str) -> Newsle
         with transaction() as session:
             made = Newsletter(
                 slug=new.slug,
-                name=new.name,
-                from_name=new.name,
-                from_address=addresses.parse(new.from_address),
                 created_at=now,
                 slots=[Slot(zone=new.zone, local_time=new.local_time, is_default=True, created_at=now)],
                 sign_up_texts=[SignUpText(version=1, text=SIGN_UP_TEXT.format(name=new.name), created_at=now)],
             )
-            _apply(made, settings)
+            basics = {"name": new.name, "from_name": new.name, "from_address": new.from_address}
+            _apply(made, basics | settings)
             session.add(made)
             session.flush()
             audit.record(by, "newsletter.add", f"newsletter:{made.id}", now, slug=new.slug)

@@ -118,10 +118,12 @@ def worker(file: Path) -> None:
 
 
 def deliver(file: Path, until_idle: bool) -> None:
-    """The worker in the foreground, for ever or until nothing is due. Raises CannotStart."""
+    """The worker in the foreground, for ever or until nothing is due. Raises CannotStart, RelayUnavailable."""
     at_work = worker_of(assembling.ready(file), _stopped_by_signals())
     if until_idle:
         at_work.until_idle()
+        if at_work.trouble:
+            raise at_work.trouble
     else:
         at_work.run()
 

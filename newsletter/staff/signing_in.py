@@ -21,6 +21,7 @@ from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.database import db, transaction
 from newsletter.foundation.errors import NewsletterError, NotFound
 from newsletter.foundation.links import LinkExpired, LinkInvalid, Links
+from newsletter.foundation.text import one_line
 from newsletter.mail import addresses
 from newsletter.staff.models import Role, SignInFailure, SignInLink, Staff, StaffSession
 
@@ -128,7 +129,7 @@ def sign_in(address_text: str, password: str, now: datetime, ip: str, user_agent
 
     Raises SignInRefused, TooManyFailures.
     """
-    address = addresses.normalise(address_text.strip())[: addresses.LONGEST]
+    address = addresses.normalise(one_line(address_text))[: addresses.LONGEST]
     if _failures(address, ip, now):
         raise TooManyFailures
     person = _staff_at(address)

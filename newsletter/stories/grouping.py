@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import log2, nan
+from heapq import nsmallest
+from math import inf, log2, nan
 
-from newsletter.stories.likeness import Background, Terms, Vector, alike_pairs, damped, weights
+from newsletter.stories.likeness import DAMPING, Background, Terms, Vector, alike_pairs, vector, weights
 from newsletter.stories.merging import merge
 from newsletter.stories.words import is_round_up, surfaces, term, terms, without_outlet
 
@@ -71,15 +73,20 @@ def group_stories(
     ordered = sorted(stories, key=_canonical)
     texts = story_terms(ordered)
     known = weights(texts, background)
-    vectors = [damped(text, known) for text in texts]
+    vectors = [vector(text, known, DAMPING) for text in texts]
     least = threshold * _crowd(len(ordered))
     parts, barred = _marked(ordered, together, apart)
     ties = _ties(ordered, vectors, parts, KEEP * least)
     groups = [
-        Group(tuple(ordered[i].id for i in part), _shared_words([ordered[i] for i in part], [vectors[i] for i in part]))
+        _group([ordered[i] for i in part], [vectors[i] for i in part])
         for part in map(sorted, merge(parts, ties, barred, least))
     ]
     return sorted(groups, key=lambda group: (-len(group.story_ids), group.story_ids))
+
+
+def _group(stories: Sequence[StoryText], vectors: Sequence[Vector]) -> Group:
+    oldest_first = sorted(stories, key=lambda story: (story.at.timestamp() if story.at else inf, story.id))
+    return Group(tuple(story.id for story in oldest_first), _shared_words(stories, vectors))
 
 
 def _canonical(story: StoryText) -> tuple[str, str, str, float, int]:
@@ -143,7 +150,7 @@ def _marked(
 ) -> tuple[list[list[int]], dict[int, set[int]]]:
     """The parts that merging starts from, as places in `stories`, and which parts bar which."""
     place = {story.id: i for i, story in enumerate(stories)}
-    kept_apart = {(place[a], place[b]) for a, b in apart if a in place and b in place}
+    kept_apart = {(place[a], place[b]) for a, b in apart if a in place and b in place and a != b}
     part_of = {i: [i] for i in range(len(stories))}
     for a, b in sorted(tuple(sorted(pair)) for pair in together):
         if a in place and b in place and part_of[place[a]] is not part_of[place[b]]:
@@ -180,25 +187,28 @@ def _ties(
 
 
 def _shared_words(stories: Sequence[StoryText], vectors: Sequence[Vector]) -> tuple[str, ...]:
-    """The words that add most to the members' likenesses, as most of the stories write them."""
+    """The words that add most to the likenesses of the members, as they are written."""
     if len(stories) == 1:
         return ()
     sums, squares = defaultdict[str, float](float), defaultdict[str, float](float)
-    for vector in vectors:
-        for word, weight in vector.items():
+    for weighed in vectors:
+        for word, weight in weighed.items():
             sums[word] += weight
             squares[word] += weight * weight
     strength = {word: total * total - squares[word] for word, total in sums.items()}
-    strongest = sorted((word for word, s in strength.items() if s > 1e-9), key=lambda word: (-strength[word], word))
-    written = _written(stories)
-    return tuple(written[word] for word in strongest[:WORDS_SHOWN])
+    strongest = nsmallest(WORDS_SHOWN, strength, key=lambda word: (-strength[word], word))
+    tying = [word for word in strongest if strength[word] > 1e-9]
+    written = _written(set(tying), [story.title for story in stories])
+    if missing := set(tying) - written.keys():
+        written |= _written(missing, [story.summary[:SUMMARY_LETTERS] for story in stories])
+    return tuple(written[word] for word in tying)
 
 
-def _written(stories: Sequence[StoryText]) -> dict[str, str]:
-    """Each term as it stands most often, in titles where it stands in one."""
+def _written(words: Collection[str], texts: Iterable[str]) -> dict[str, str]:
+    """How each of the terms is most often written in the texts, if it stands there."""
     forms: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for story in stories:
-        for text, counts in ((story.title, 1000), (story.summary[:SUMMARY_LETTERS], 1)):
-            for surface in surfaces(text):
-                forms[term(surface)][surface] += counts
+    for text in texts:
+        for surface in surfaces(text):
+            if (word := term(surface)) in words:
+                forms[word][re.sub("['’]s$", "", surface)] += 1
     return {word: min(found, key=lambda form: (-found[form], form)) for word, found in forms.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ RARE = 8
 
 FREE_LENGTH, DAMPING = 3.0, 0.3
 """Long texts share words by chance: beyond the length of three rare words, vectors shrink by length ** 0.3."""
+
 
 OFTEN, OFTEN_AT_LEAST = 0.03, 100
 """A term in more than this share of the texts, and in so many, adds to a likeness but brings no two together."""
@@ -57,11 +59,17 @@ def weights(texts: Sequence[Terms], background: Background | None = None) -> dic
     }
 
 
-def vector(terms: Terms, weights: Mapping[str, float]) -> Vector:
-    """A text as a vector of length 1; frequency counts by its root. Terms without a weight are passed over."""
-    squares = {term: count * weights[term] ** 2 for term, count in terms.items() if term in weights}
-    length = sqrt(sum(squares.values()))
-    return {term: sqrt(square) / length for term, square in squares.items()} if length else {}
+def vector(terms: Terms, weights: Mapping[str, float], damping: float = 0.0) -> Vector:
+    """A text as a vector of length 1, with damping a shorter one for a long text; terms without a weight are left out.
+
+    Frequency counts by its root.
+    """
+    telling = [(term, sqrt(count) * weights[term]) for term, count in terms.items() if term in weights]
+    length = sqrt(sum([weight * weight for _, weight in telling]))
+    if not length:
+        return {}
+    shrunk = (FREE_LENGTH / max(length, FREE_LENGTH)) ** damping / length
+    return {term: weight * shrunk for term, weight in telling}
 
 
 def cosine(one: Vector, other: Vector) -> float:
@@ -69,34 +77,28 @@ def cosine(one: Vector, other: Vector) -> float:
     return sum(weight * other[term] for term, weight in one.items() if term in other)
 
 
-def damped(terms: Terms, weights: Mapping[str, float]) -> Vector:
-    """As `vector`, but shorter than 1 for a long text: two long texts have to agree on more to be as alike."""
-    length = sqrt(sum(count * weights[term] ** 2 for term, count in terms.items()))
-    shrink = (FREE_LENGTH / max(length, FREE_LENGTH)) ** DAMPING
-    return {term: weight * shrink for term, weight in vector(terms, weights).items()}
-
-
 def alike_pairs(vectors: Sequence[Vector], least: float) -> Iterator[tuple[int, int, float]]:
     """(i, j, likeness) with j < i of the pairs alike by at least `least`.
 
-    Pairs that share only frequent terms, or get less than half of `least` from the others, are passed over.
+    Pairs that share only frequent terms, or get less than half of `least` from the others, are passed over: without
+    this, "president" would bring together thousands.
     """
     counts = Counter(term for vector in vectors for term in vector)
     often = max(OFTEN_AT_LEAST, OFTEN * len(vectors))
-    stories: defaultdict[str, list[int]] = defaultdict(list)
-    shares: defaultdict[str, list[float]] = defaultdict(list)
+    texts: defaultdict[str, list[int]] = defaultdict(list)
+    shares: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
     for i, vector in enumerate(vectors):
         telling = [(term, weight) for term, weight in vector.items() if 1 < counts[term] <= often]
         common = [(term, weight) for term, weight in vector.items() if counts[term] > often]
         likeness = [0.0] * i
         for term, weight in telling:
-            for j, share in zip(stories[term], shares[term], strict=True):
+            for j, share in zip(texts[term], shares[term], strict=True):
                 likeness[j] += weight * share
-        touched = set[int]().union(*[stories[term] for term, _ in telling])
-        for j in [j for j in touched if likeness[j] >= least / 2]:
-            found = likeness[j] + sum([weight * vectors[j].get(term, 0.0) for term, weight in common])
-            if found >= least:
-                yield i, j, found
+        found = set[int]().union(*[texts[term] for term, _ in telling])
+        for j in [j for j in found if likeness[j] >= least / 2]:
+            alike = likeness[j] + sum([weight * vectors[j].get(term, 0.0) for term, weight in common])
+            if alike >= least:
+                yield i, j, alike
         for term, weight in telling:
-            stories[term].append(i)
+            texts[term].append(i)
             shares[term].append(weight)

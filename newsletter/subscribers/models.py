@@ -9,7 +9,6 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from newsletter.foundation.audit import append_only
 from newsletter.foundation.database import Base, db, words
 from newsletter.foundation.errors import NotFound
 from newsletter.newsletters.models import Newsletter, SignUpText, Slot
@@ -83,7 +82,7 @@ class SignUpRequest(Base):
 
     __tablename__ = "sign_up_requests"
     __table_args__ = (
-        sa.Index(None, "mailbox", "requested_at"),
+        sa.Index(None, "mailbox", "answered_at"),
         sa.Index(None, "network", "requested_at"),
         sa.Index(
             "ix_sign_up_requests_unanswered",
@@ -107,6 +106,7 @@ class SignUpRequest(Base):
     user_agent: Mapped[str] = mapped_column(sa.String(300), default="")
     page_url: Mapped[str] = mapped_column(sa.String(1000), default="")
     answer: Mapped[RequestAnswer | None] = mapped_column(words(RequestAnswer))
+    answered_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]
 
     newsletter: Mapped[Newsletter] = relationship(lazy="joined")
@@ -142,9 +142,6 @@ class ConsentEvent(Base):
 
     newsletter: Mapped[Newsletter] = relationship(lazy="joined")
     sign_up_text: Mapped[SignUpText | None] = relationship(lazy="joined")
-
-
-append_only(ConsentEvent)
 
 
 class SubscriberUnknown(NotFound):

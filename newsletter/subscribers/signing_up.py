@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor, ActorKind
-from newsletter.foundation.database import db, locked, transaction
+from newsletter.foundation.database import db, locked, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.links import LinkExpired, Links, Purpose
 from newsletter.foundation.network import network_of
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, outbox, suppression
 from newsletter.mail.message import Sender
-from newsletter.newsletters.models import Newsletter, Slot, newsletter
+from newsletter.newsletters.models import Newsletter, lock_slot, newsletter
 from newsletter.subscribers.consent import READER, Origin, remember
 from newsletter.subscribers.models import (
     ConsentKind,
@@ -44,6 +44,10 @@ class TooManySignUps(NewsletterError):
     """Many sign-ups came from your network in the last hour. Nothing was saved; please try again in an hour."""
 
 
+class NeverMailed(NewsletterError):
+    """{address} is on the suppression list by its owner's complaint or by hand, so it gets no mail."""
+
+
 class NotWelcome(NewsletterError):
     """This address cannot be signed up here. Please write to {contact}."""
 
@@ -52,6 +56,8 @@ def request(slug: str, address_text: str, origin: Origin, now: datetime, keys: K
     """A visitor asks for a newsletter. Raises AddressInvalid, NewsletterUnknown, TooManySignUps."""
     address = addresses.parse(address_text)
     with transaction():
+        if origin.ip:
+            one_at_a_time(f"sign-ups from {network_of(origin.ip)}")
         if origin.ip and _recent_from(network_of(origin.ip), now) >= SIGN_UPS_AN_HOUR:
             raise TooManySignUps
         return _write(newsletter(slug), address, RequestOrigin.FORM, origin, now, keys, by=READER)
@@ -60,9 +66,11 @@ def request(slug: str, address_text: str, origin: Origin, now: datetime, keys: K
 def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Actor) -> SignUpRequest:
     """Staff ask in somebody's name: the person gets the same confirmation mail, and decides.
 
-    Raises AddressInvalid, NewsletterUnknown.
+    Raises AddressInvalid, NewsletterUnknown, NeverMailed.
     """
     address = addresses.parse(address_text)
+    if not _may_be_asked(address, keys):
+        raise NeverMailed(address=address)
     kind = RequestOrigin.STAFF if by.kind is ActorKind.STAFF else RequestOrigin.COMMAND
     with transaction():
         written = _write(newsletter(slug), address, kind, Origin(ip=by.ip), now, keys, by=by.name)
@@ -113,7 +121,8 @@ def _answer(request_id: int, now: datetime, keys: Keys, links: Links) -> None:
         asked = locked(SignUpRequest, request_id)
         if asked is None or asked.answer is not None:
             return
-        asked.answer = _decide(asked, now, keys)
+        one_at_a_time(f"mails to {asked.mailbox}")
+        asked.answer, asked.answered_at = _decide(asked, now, keys), now
         if asked.answer is RequestAnswer.CONFIRM:
             _put_confirmation(asked, now, links)
         elif asked.answer is RequestAnswer.ALREADY:
@@ -121,22 +130,28 @@ def _answer(request_id: int, now: datetime, keys: Keys, links: Links) -> None:
 
 
 def _decide(asked: SignUpRequest, now: datetime, keys: Keys) -> RequestAnswer:
-    normalised = addresses.normalise(asked.address)
-    if not suppression.reasons(keys.address_hash(normalised)) <= set(suppression.LIFTED_BY_CONFIRMING):
+    if not _may_be_asked(asked.address, keys):
         return RequestAnswer.SUPPRESSED
     if _capped(asked.mailbox, now):
         return RequestAnswer.CAPPED
-    return RequestAnswer.ALREADY if _active(normalised, asked.newsletter_id) else RequestAnswer.CONFIRM
+    reads = _active(addresses.normalise(asked.address), asked.newsletter_id)
+    return RequestAnswer.ALREADY if reads else RequestAnswer.CONFIRM
+
+
+def _may_be_asked(address: str, keys: Keys) -> bool:
+    """Not after a complaint, and not when staff decided against it."""
+    reasons = suppression.reasons(keys.address_hash(addresses.normalise(address)))
+    return reasons <= set(suppression.LIFTED_BY_CONFIRMING)
 
 
 def _capped(mailbox: str, now: datetime) -> bool:
     """One mail in 15 minutes, three a day, counted for the mailbox without its +tag (DESIGN.md §5)."""
-    query = sa.select(SignUpRequest.requested_at).where(
+    query = sa.select(SignUpRequest.answered_at).where(
         SignUpRequest.mailbox == mailbox,
         SignUpRequest.answer.in_((RequestAnswer.CONFIRM, RequestAnswer.ALREADY)),
-        SignUpRequest.requested_at > now - timedelta(days=1),
+        SignUpRequest.answered_at > now - timedelta(days=1),
     )
-    mailed = db.session.scalars(query).all()
+    mailed = [moment for moment in db.session.scalars(query) if moment is not None]
     return len(mailed) >= MAILS_A_DAY or any(moment > now - MAIL_PAUSE for moment in mailed)
 
 
@@ -197,10 +212,12 @@ def _put_already(asked: SignUpRequest, now: datetime, links: Links) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a confirmation page shows: the request, and whether its button was pressed before."""
+    """What a confirmation page shows: the request, whether its button was pressed before, and whether the person
+    reads the newsletter now."""
 
     request: SignUpRequest
     already: bool
+    reads: bool
 
 
 def asked(token: str, now: datetime, links: Links) -> Asked:
@@ -210,7 +227,12 @@ def asked(token: str, now: datetime, links: Links) -> Asked:
         raise LinkExpired(until=now)  # it was ours, and it has been erased since
     if found.confirmed_at is None and now >= found.expires_at:
         raise LinkExpired(until=found.expires_at)
-    return Asked(found, already=found.confirmed_at is not None)
+    return _asked(found, already=found.confirmed_at is not None)
+
+
+def _asked(found: SignUpRequest, already: bool) -> Asked:
+    reads = _active(addresses.normalise(found.address), found.newsletter_id) is not None
+    return Asked(found, already, reads)
 
 
 def expired_request(token: str, links: Links) -> SignUpRequest | None:
@@ -230,10 +252,11 @@ def confirm(token: str, origin: Origin, now: datetime, keys: Keys, links: Links)
             return found
         wanted = locked(SignUpRequest, found.request.id)
         if wanted is None or wanted.confirmed_at is not None:
-            return Asked(found.request, already=True)
-        _lock_slot(wanted.slot_id)
+            return _asked(found.request, already=True)
+        one_at_a_time(f"the subscriber {addresses.normalise(wanted.address)}")
+        lock_slot(wanted.slot_id, shared=True)
         _lift(wanted, keys)
-        subscription = _subscribe(wanted, now, keys)
+        subscription, begun = _subscribe(wanted, now, keys)
         wanted.confirmed_at = now
         text_id = wanted.sign_up_text_id
         remember(
@@ -245,13 +268,9 @@ def confirm(token: str, origin: Origin, now: datetime, keys: Keys, links: Links)
             keys,
             sign_up_text_id=text_id,
         )
-        _put_welcome(subscription, now, links)
-        return Asked(wanted, already=False)
-
-
-def _lock_slot(slot_id: int) -> None:
-    """Shared with the freeze, which takes it exclusively: nobody who confirmed before the freeze is missed (rule 8)."""
-    db.session.execute(sa.select(Slot.id).where(Slot.id == slot_id).with_for_update(read=True))
+        if begun:
+            _put_welcome(subscription, now, links)
+        return _asked(wanted, already=False)
 
 
 def _lift(wanted: SignUpRequest, keys: Keys) -> None:
@@ -261,7 +280,8 @@ def _lift(wanted: SignUpRequest, keys: Keys) -> None:
         raise NotWelcome(contact=wanted.newsletter.reply_to or wanted.newsletter.from_address)
 
 
-def _subscribe(wanted: SignUpRequest, now: datetime, keys: Keys) -> Subscription:
+def _subscribe(wanted: SignUpRequest, now: datetime, keys: Keys) -> tuple[Subscription, bool]:
+    """The person's subscription, and whether it begins now; it may have begun by the link of another mail."""
     normalised = addresses.normalise(wanted.address)
     reader = subscriber_at(normalised)
     if reader is None:
@@ -276,12 +296,13 @@ def _subscribe(wanted: SignUpRequest, now: datetime, keys: Keys) -> Subscription
     if subscription is None:
         subscription = Subscription(newsletter_id=wanted.newsletter_id, slot_id=wanted.slot_id, confirmed_at=now)
         reader.subscriptions.append(subscription)
-    if subscription.state is not SubscriptionState.ACTIVE:
+    begun = subscription.state is not SubscriptionState.ACTIVE
+    if begun:
         subscription.slot_id, subscription.confirmed_at = wanted.slot_id, now
         subscription.unsubscribed_at = subscription.paused_until = None
         subscription.state = SubscriptionState.ACTIVE
     db.session.flush()
-    return subscription
+    return subscription, begun
 
 
 def _put_welcome(subscription: Subscription, now: datetime, links: Links) -> None:

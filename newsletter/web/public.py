@@ -18,8 +18,8 @@ from newsletter.stories.pictures import the_pictures
 from newsletter.subscribers import preferences, signing_up
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import SignUpRequest, Subscription, SubscriptionState
-from newsletter.subscribers.signing_up import NotWelcome, TooManySignUps
-from newsletter.web.security import csrf
+from newsletter.subscribers.signing_up import Asked, NotWelcome, TooManySignUps
+from newsletter.web.security import address_of, csrf
 
 pages = Blueprint("public", __name__)
 
@@ -63,7 +63,7 @@ def subscribe() -> ResponseReturnValue:
 
 def _origin() -> Origin:
     page = request.form.get("page_url") or request.headers.get("Referer", "")
-    return Origin(request.remote_addr, request.headers.get("User-Agent", ""), page)
+    return Origin(address_of(request.remote_addr or ""), request.headers.get("User-Agent", ""), page)
 
 
 @pages.route("/confirm/<token>", methods=["GET", "POST"])
@@ -72,10 +72,10 @@ def confirm(token: str) -> ResponseReturnValue:
     try:
         if request.method == "POST":
             asked = signing_up.confirm(token, _origin(), now, the_keys(), links)
-            state = "already" if asked.already else "done"
+            state = _state(asked, "done")
         else:
             asked = signing_up.asked(token, now, links)
-            state = "already" if asked.already else "ask"
+            state = _state(asked, "ask")
     except LinkInvalid:
         return _confirm_page("invalid", None), 404
     except LinkExpired:
@@ -83,6 +83,12 @@ def confirm(token: str) -> ResponseReturnValue:
     except NotWelcome:
         return _confirm_page("refused", signing_up.expired_request(token, links)), 403
     return _confirm_page(state, asked.request)
+
+
+def _state(asked: Asked, fresh: str) -> str:
+    if not asked.already:
+        return fresh
+    return "already" if asked.reads else "left"
 
 
 def _confirm_page(state: str, asked: SignUpRequest | None) -> str:
@@ -125,7 +131,7 @@ def _unsubscribe_page(state: str, found: Subscription | None) -> str:
     )
 
 
-@pages.get("/pictures/<name>-<int:width>.jpg")
+@pages.get("/pictures/<string(length=32):name>-<int(max=9999):width>.jpg")
 def picture(name: str, width: int) -> ResponseReturnValue:
     """One of our own pictures. Its name is made of what it shows, so it never changes."""
     file = the_pictures().file(name, width)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
@@ -79,30 +81,35 @@ class TrustedProxies:
         self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._trusts(environ.get("REMOTE_ADDR", "")):
+        if self._trusts(address_of(environ.get("REMOTE_ADDR", ""))):
             self._believe(environ)
         return self._app(environ, start_response)
 
     def _believe(self, environ: WSGIEnvironment) -> None:
         for claimed in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-            if not _is_address(claimed.strip()):
+            address = address_of(claimed)
+            if address is None:
                 break
-            environ["REMOTE_ADDR"] = claimed.strip()
-            if not self._trusts(claimed.strip()):
+            environ["REMOTE_ADDR"] = address
+            if not self._trusts(address):
                 break
         if environ.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
             environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"]
 
-    def _trusts(self, text: str) -> bool:
-        return _is_address(text) and any(ipaddress.ip_address(text) in network for network in self._networks)
+    def _trusts(self, address: str | None) -> bool:
+        return address is not None and any(ipaddress.ip_address(address) in network for network in self._networks)
 
 
-def _is_address(text: str) -> bool:
+def address_of(text: str) -> str | None:
+    """The IP address in `text`, which may have a port, brackets, or an IPv4 address inside an IPv6 one."""
+    text = text.strip()
+    if match := re.fullmatch(r"\[(.+)\](:\d+)?|([\d.]+):\d+", text):
+        text = match[1] or match[3]
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _headers(response: Response) -> Response:
@@ -114,9 +121,18 @@ def _headers(response: Response) -> Response:
     return response
 
 
-def _http_error(error: HTTPException) -> tuple[str, int] | HTTPException:
+def _http_error(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
-    return error_page(code) if code in WORDS else error
+    if code not in WORDS:
+        return error
+    g.at_fault = code >= 500
+    headers = [(name, value) for name, value in error.get_headers() if name in ("Allow", "Retry-After")]
+    return (*error_page(code), headers)
+
+
+def at_fault() -> bool:
+    """Whether a fault of ours is being told; then nothing more is asked of what may have failed."""
+    return bool(g.get("at_fault"))
 
 
 def _stale_form(_error: CSRFError) -> tuple[str, int]:

@@ -34,6 +34,11 @@ PROMISE = (
 MARK = "clock.json"
 """The file that tells a demo's folder from any other."""
 
+
+class FolderUnusable(CannotStart):
+    """The demo cannot use the folder {folder}: {cause}. Name another one with --dir."""
+
+
 CONFIG = """\
 # The demo's own settings, written anew at each start. Every command works on it: newsletter --config {file} …
 site_url = "http://127.0.0.1:{port}"
@@ -66,8 +71,15 @@ class NotADemo(CannotStart):
 def folder_for(folder: Path, port: int, fresh: bool) -> Path:
     """Make the demo's folder ready and give its config file. `fresh` throws an earlier demo away.
 
-    Raises NotADemo when the folder holds anything else.
+    Raises NotADemo when the folder holds anything else, FolderUnusable when it cannot be made.
     """
+    try:
+        return _folder_for(folder, port, fresh)
+    except OSError as error:
+        raise FolderUnusable(folder=folder, cause=error.strerror) from error
+
+
+def _folder_for(folder: Path, port: int, fresh: bool) -> Path:
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise NotADemo(folder=folder)
     if fresh and folder.exists():
@@ -108,6 +120,7 @@ def _publish(now: datetime) -> None:
         publisher="The Harbor Gazette",
         postal_address="The Harbor Gazette, 1 Quay Street, Port Ellery",
         reply_to="newsroom@harbor-gazette.example",
+        per_outlet_at_most="5",
         accent="#1f4e5f",
     )
 

@@ -19,6 +19,7 @@ from newsletter.staff import rights, signing_in
 from newsletter.staff.models import Role, Staff
 from newsletter.staff.rights import Right
 from newsletter.staff.signing_in import LinkUsed, SignInRefused, TooManyFailures
+from newsletter.web.security import at_fault
 
 pages = Blueprint("admin", __name__, url_prefix="/admin")
 manager = LoginManager()
@@ -42,10 +43,10 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 
 def install(app: Flask) -> None:
-    manager.init_app(app)
+    manager.init_app(app, add_context_processor=False)
     manager.login_view = "admin.sign_in"
     manager.login_message = None
-    app.context_processor(lambda: {"me": me() if current_user.is_authenticated else None})
+    app.context_processor(lambda: {"me": None if at_fault() or not current_user.is_authenticated else me()})
 
 
 @manager.user_loader  # type: ignore[untyped-decorator]
@@ -90,7 +91,7 @@ def attempt(verb: Callable[[], object], done: str, back: str) -> ResponseReturnV
 
 @pages.route("/sign-in", methods=["GET", "POST"])
 def sign_in() -> ResponseReturnValue:
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("admin/sign_in.html", address="", error=None)
     address = request.form.get("address", "")
     try:
@@ -120,9 +121,12 @@ def _welcome(token: str) -> ResponseReturnValue:
 def _next() -> str | None:
     """Where the person wanted to go: a path of this site's staff pages, never another site's."""
     wanted = request.args.get("next", "")
-    parts = urlsplit(wanted)
-    here = not parts.scheme and not parts.netloc and parts.path.startswith("/admin/") and "\\" not in wanted
-    return wanted if here else None
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return None
+    elsewhere = parts.scheme or parts.netloc or "\\" in wanted or not wanted.isprintable()
+    return wanted if parts.path.startswith("/admin/") and not elsewhere else None
 
 
 @pages.route("/link/<token>", methods=["GET", "POST"])

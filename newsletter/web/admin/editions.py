@@ -33,7 +33,7 @@ def show_all() -> str:
     )
 
 
-@pages.get("/editions/<int:id>", endpoint="edition")
+@pages.get("/editions/<int(max=2147483647):id>", endpoint="edition")
 @staff_only
 def show(id: int) -> str:
     shown, now = edition(id), the_clock().now()
@@ -85,7 +85,7 @@ def next_step(shown: Edition, now: datetime) -> str:
     return sentences[shown.state]
 
 
-@pages.get("/editions/<int:id>/preview/<any(html, text):form>")
+@pages.get("/editions/<int(max=2147483647):id>/preview/<any(html, text):form>")
 @staff_only
 def preview(id: int, form: str) -> ResponseReturnValue:
     shown = edition(id)
@@ -112,7 +112,7 @@ def compose() -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int:id>/recompose")
+@pages.post("/editions/<int(max=2147483647):id>/recompose")
 @needs(Right.EDIT)
 def recompose(id: int) -> ResponseReturnValue:
     shown, by = edition(id), me().actor
@@ -124,7 +124,7 @@ def recompose(id: int) -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int:id>/approve")
+@pages.post("/editions/<int(max=2147483647):id>/approve")
 @needs(Right.EDIT)
 def approve(id: int) -> ResponseReturnValue:
     by = me().actor
@@ -135,7 +135,7 @@ def approve(id: int) -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int:id>/send")
+@pages.post("/editions/<int(max=2147483647):id>/send")
 @needs(Right.SEND)
 def send(id: int) -> ResponseReturnValue:
     by, typed = me().actor, request.form.get("typed_date")
@@ -146,7 +146,7 @@ def send(id: int) -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int:id>/hold")
+@pages.post("/editions/<int(max=2147483647):id>/hold")
 @needs(Right.EDIT)
 def hold(id: int) -> ResponseReturnValue:
     by, reason = me().actor, request.form.get("reason", "")
@@ -157,7 +157,7 @@ def hold(id: int) -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int:id>/resume")
+@pages.post("/editions/<int(max=2147483647):id>/resume")
 @needs(Right.EDIT)
 def resume(id: int) -> ResponseReturnValue:
     by = me().actor

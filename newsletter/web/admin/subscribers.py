@@ -8,12 +8,14 @@ from flask.typing import ResponseReturnValue
 from newsletter.delivery.models import deliveries_to
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.secrets import the_keys
+from newsletter.foundation.text import one_line
 from newsletter.mail import outbox, suppression
 from newsletter.mail.addresses import AddressInvalid, normalise
 from newsletter.newsletters.models import newsletters
 from newsletter.staff.rights import Right
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.models import active_counts, consent_story, search, subscriber
+from newsletter.subscribers.signing_up import NeverMailed
 from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
 
 A_PAGE = 50
@@ -22,8 +24,8 @@ A_PAGE = 50
 @pages.get("/subscribers", endpoint="subscribers")
 @staff_only
 def show_all() -> str:
-    text = request.args.get("q", "").strip()
-    found = list(search(text, before=request.args.get("before", type=int), limit=A_PAGE + 1))
+    text = one_line(request.args.get("q", ""))
+    found = list(search(text, before=_number(request.args.get("before", "")), limit=A_PAGE + 1))
     return render_template(
         "admin/subscribers.html",
         q=text,
@@ -34,7 +36,11 @@ def show_all() -> str:
     )
 
 
-@pages.get("/subscribers/<int:id>", endpoint="subscriber")
+def _number(text: str) -> int | None:
+    return min(int(text), 2**31 - 1) if text.isdecimal() else None
+
+
+@pages.get("/subscribers/<int(max=2147483647):id>", endpoint="subscriber")
 @staff_only
 def show(id: int) -> str:
     person = subscriber(id)
@@ -58,7 +64,7 @@ def add() -> ResponseReturnValue:
     if request.method == "POST":
         try:
             signing_up.request_for(slug, address, the_clock().now(), the_keys(), me().actor)
-        except AddressInvalid as problem:
+        except (AddressInvalid, NeverMailed) as problem:
             error = str(problem)
         else:
             flash(f"{address.strip()} gets a mail now, and is added when they press its button.", "done")
@@ -73,7 +79,7 @@ def add() -> ResponseReturnValue:
     return page, 422 if error else 200
 
 
-@pages.post("/subscribers/<int:id>/suppress")
+@pages.post("/subscribers/<int(max=2147483647):id>/suppress")
 @needs(Right.HELP_SUBSCRIBERS)
 def suppress(id: int) -> ResponseReturnValue:
     person = subscriber(id)

@@ -1,0 +1,282 @@
+"""Transactional mail: at least once, always with the same Message-ID, and nobody waits behind another's trouble."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+
+from newsletter.delivery.engine import Worker
+from newsletter.foundation.config import MailConfig, the_config
+from newsletter.foundation.database import db, transaction
+from newsletter.foundation.links import the_links
+from newsletter.mail import outbox
+from newsletter.mail.message import Sender
+from newsletter.mail.outbox import OutboxMail, OutboxState
+from newsletter.mail.smtp import Connection, Reply, the_transport
+from tests.conftest import BuildHouse, House
+from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, running_relay
+from tests.support.ports import free_port
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+@pytest.fixture
+def relay() -> Iterator[MisbehavingRelay]:
+    with running_relay() as relay:
+        yield relay
+
+
+@pytest.fixture
+def shaky_house(build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay) -> House:
+    """A house whose relay misbehaves."""
+    return build_house(sqlite_url, mail=MailConfig(host=relay.host, port=relay.port))
+
+
+def put(house: House, to: str, message: str = "The relay is away") -> int:
+    """A mail to staff; its id."""
+    with house.app.app_context():
+        with transaction():
+            outbox.put("alert", to=to, sender=Sender("Post", "post@example.org"), now=house.now, **words(message))
+        return outbox.mails_to(to)[0].id
+
+
+def words(message: str) -> dict[str, str]:
+    return {
+        "service_name": "Morning Post",
+        "message": message,
+        "remedy": "Look at it",
+        "admin_link": "https://news.example.org/admin/",
+    }
+
+
+def mail(house: House, mail_id: int) -> OutboxMail:
+    with house.app.app_context():
+        found = db.session.get_one(OutboxMail, mail_id)
+        db.session.expunge(found)
+        return found
+
+
+def message_ids(octets: list[bytes]) -> list[bytes]:
+    return [one.partition(b"Message-ID: ")[2].partition(b"\r\n")[0] for one in octets]
+
+
+# Putting
+
+
+def test_a_mail_exists_if_and_only_if_what_it_is_about_was_committed(either_house: House) -> None:
+    house = either_house
+
+    def fail_after_putting() -> None:
+        with transaction():
+            outbox.put("alert", to=ANN, sender=Sender("Post", "post@example.org"), now=house.now, **words("no"))
+            raise ZeroDivisionError
+
+    with house.app.app_context():
+        with pytest.raises(ZeroDivisionError):
+            fail_after_putting()
+        assert outbox.waiting() == 0
+    house.work()
+    assert house.inbox.mails == []
+
+
+def test_mails_go_out_in_the_order_in_which_they_came(either_house: House) -> None:
+    house = either_house
+    for number in (3, 1, 2):
+        put(house, f"reader{number}@example.org")
+    house.later(seconds=1)
+    put(house, "late@example.org")
+    house.work()
+
+    order = [mail.recipient.partition("@")[0] for mail in house.inbox.mails]
+    assert order == ["reader3", "reader1", "reader2", "late"]
+
+
+def test_two_workers_send_each_mail_once(either_house: House) -> None:
+    house = either_house
+    for number in range(12):
+        put(house, f"reader{number}@example.org")
+    at_work = [Thread(target=house.work) for _ in range(2)]
+    for thread in at_work:
+        thread.start()
+    for thread in at_work:
+        thread.join(30)
+
+    assert len({mail.recipient for mail in house.inbox.mails}) == len(house.inbox.mails) == 12
+
+
+# At least once
+
+
+@pytest.mark.parametrize(
+    "answer", [HANG_UP, "451 4.3.0 try again", f"421 4.3.2 shutting down; {HANG_UP}"], ids=["silence", "451", "421"]
+)
+def test_a_mail_without_a_clear_answer_is_sent_again_with_the_same_message_id(
+    shaky_house: House, relay: MisbehavingRelay, answer: str
+) -> None:
+    house = shaky_house
+    mail_id = put(house, ANN)
+    relay.answer = at("dot", answer)
+    house.work()
+    assert mail(house, mail_id).state is OutboxState.PENDING
+    house.later(seconds=59)
+    house.work()
+    assert len(relay.octets) == 1
+    house.later(seconds=1)
+    house.work()
+
+    assert relay.taken == [ANN]
+    assert len(relay.octets) == 2
+    assert len(set(message_ids(relay.octets))) == 1
+    assert mail(house, mail_id).state is OutboxState.SENT
+
+
+def test_a_mail_that_is_put_off_again_and_again_is_given_up_after_nine_tries(house: House) -> None:
+    house.inbox.answer_rcpt = lambda address: "451 4.7.1 greylisted"
+    mail_id = put(house, ANN)
+    waits = []
+    for _ in range(9):
+        house.work()
+        found = mail(house, mail_id)
+        waits.append((found.next_attempt_at - house.now) / timedelta(minutes=1))
+        house.clock.at = found.next_attempt_at
+
+    assert waits[:8] == [1, 5, 15, 30, 60, 120, 240, 480]
+    assert (found.state, found.attempts, found.last_reply) == (OutboxState.FAILED, 9, "451 4.7.1 greylisted")
+    house.later(days=2)
+    house.work()
+    assert mail(house, mail_id).attempts == 9
+
+
+def test_a_refused_mail_is_not_tried_again_and_keeps_the_reason(house: House) -> None:
+    tried: list[str] = []
+
+    def refuse(address: str) -> str:
+        tried.append(address)
+        return "550 5.1.1 no such user" if address == ANN else "250 OK"
+
+    house.inbox.answer_rcpt = refuse
+    refused, behind = put(house, ANN), put(house, BOB)
+    house.work()
+    house.later(days=1)
+    house.work()
+
+    assert tried == [ANN, BOB]
+    assert mail(house, refused).state is OutboxState.FAILED
+    assert mail(house, refused).last_reply == "550 5.1.1 no such user"
+    assert mail(house, behind).state is OutboxState.SENT
+
+
+def test_a_relay_that_is_away_for_a_week_costs_no_attempt(build_house: BuildHouse, sqlite_url: str) -> None:
+    port = free_port()
+    house = build_house(sqlite_url, mail=MailConfig(port=port))
+    mail_id = put(house, ANN)
+    for _ in range(14):
+        house.work()
+        house.later(hours=12)
+    assert (mail(house, mail_id).state, mail(house, mail_id).attempts) == (OutboxState.PENDING, 0)
+
+    with running_relay(port=port) as relay:
+        house.work()
+        assert relay.taken == [ANN]
+
+
+@pytest.mark.parametrize("moment", ["MAIL", "RCPT", "DATA"])
+def test_a_relay_that_hangs_up_in_the_middle_loses_no_mail_and_doubles_none(
+    shaky_house: House, relay: MisbehavingRelay, moment: str
+) -> None:
+    house = shaky_house
+    put(house, ANN)
+    put(house, BOB)
+    relay.answer = at(moment, HANG_UP)
+    for _ in range(4):
+        house.work()
+        house.later(seconds=30)
+
+    assert sorted(relay.taken) == [ANN, BOB]
+
+
+# A crash between claim and record
+
+
+class PulledPlug(BaseException):
+    """The process is gone at once; nobody cleans up."""
+
+
+class DyingTransport:
+    """A relay that takes a mail, and the machine dies before anybody can write that down."""
+
+    def __init__(self, house: House) -> None:
+        with house.app.app_context():
+            self._transport = the_transport()
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        with self._transport.connected() as self._connection:
+            yield self
+
+    def send(self, sender: str, recipient: str, message: bytes) -> Reply:
+        self._connection.send(sender, recipient, message)
+        raise PulledPlug
+
+
+def test_a_mail_whose_worker_died_is_sent_again_after_its_lease_with_the_same_message_id(either_house: House) -> None:
+    house = either_house
+    put(house, ANN)
+    with house.app.app_context(), pytest.raises(PulledPlug):
+        outbox.send_due(DyingTransport(house), the_config(), the_links(), house.clock)
+    house.later(minutes=4, seconds=59)
+    house.work()
+    assert len(house.inbox.mails) == 1, "somebody else could still be at work on it"
+    house.later(seconds=1)
+    house.work()
+    house.later(hours=1)
+    house.work()
+
+    first, second = house.inbox.mails
+    assert first.message["Message-ID"] == second.message["Message-ID"]
+
+
+# Poison
+
+
+def test_a_mail_that_cannot_be_made_does_not_block_those_behind_it_for_ever(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    with house.app.app_context(), transaction():
+        outbox.put("alert", to=ANN, sender=Sender("Post", "post@example.org"), now=house.now, message="no more data")
+        outbox.put("nowhere", to=ANN, sender=Sender("Post", "post@example.org"), now=house.now)
+    put(house, BOB)
+    at_work = house.worker()
+    for _ in range(4):
+        step_as_run_does(at_work)
+
+    assert len(house.inbox.of(BOB)) == 1
+    assert house.inbox.of(ANN) == []
+
+
+def step_as_run_does(at_work: Worker) -> None:
+    """A fault in one step does not end the worker."""
+    with suppress(Exception):
+        at_work.step()
+
+
+# What stands on it
+
+
+def test_a_transactional_mail_says_that_it_is_one_and_has_a_return_path_of_its_own(house: House) -> None:
+    """RFC 3834 §5 against vacation notes in answer; DESIGN.md §6 for the return path."""
+    mail_id = put(house, ANN)
+    house.work()
+
+    (received,) = house.inbox.mails
+    assert received.message["Auto-Submitted"] == "auto-generated"
+    assert received.message["List-Unsubscribe"] is None
+    local, _, domain = received.sender.partition("@")
+    assert domain == "example.org"
+    assert house.links.read_verp(local.removeprefix("bounces+")) == ("o", mail_id)

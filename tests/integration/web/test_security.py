@@ -1,0 +1,625 @@
+"""Who may do what on the pages, what every answer carries, and what a hostile word turns into."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from pytest_httpserver import HTTPServer
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from newsletter.editions import publishing
+from newsletter.foundation import secrets
+from newsletter.foundation.audit import COMMAND, SYSTEM
+from newsletter.foundation.config import Config, DatabaseConfig, DemoConfig, MailConfig, MailTransport
+from newsletter.foundation.database import Base, db, transaction
+from newsletter.foundation.links import Purpose
+from newsletter.newsletters.models import newsletter
+from newsletter.operations import demo
+from newsletter.operations.demo.clock import DemoClock
+from newsletter.staff import signing_in
+from newsletter.staff.models import Role, Staff, StaffSession
+from newsletter.stories import collecting
+from newsletter.stories.models import Source, SourceState
+from newsletter.subscribers.models import Subscriber
+from newsletter.web.security import TrustedProxies
+from tests.conftest import MORNING, BuildHouse, House
+from tests.integration.subscribers import ANN, SITE, asked, became_reader, everything, sign_up, words_of
+from tests.support import newsroom
+from tests.support.outlets import Piece, publish
+
+EVERYBODY = frozenset(Role) | {None}
+STAFF = frozenset(Role)
+EDITORS = frozenset({Role.OWNER, Role.EDITOR})
+
+DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
+    ("static", "GET"): EVERYBODY,
+    ("public.index", "GET"): EVERYBODY,
+    ("public.look", "GET"): EVERYBODY,
+    ("public.picture", "GET"): EVERYBODY,
+    ("public.subscribe_form", "GET"): EVERYBODY,
+    ("public.subscribe", "POST"): EVERYBODY,
+    ("public.confirm", "GET"): EVERYBODY,
+    ("public.confirm", "POST"): EVERYBODY,
+    ("public.unsubscribe", "GET"): EVERYBODY,
+    ("public.unsubscribe", "POST"): EVERYBODY,
+    ("public.healthz", "GET"): EVERYBODY,
+    ("public.readyz", "GET"): EVERYBODY,
+    ("admin.sign_in", "GET"): EVERYBODY,
+    ("admin.sign_in", "POST"): EVERYBODY,
+    ("admin.link", "GET"): EVERYBODY,
+    ("admin.link", "POST"): EVERYBODY,
+    ("admin.sign_out", "POST"): STAFF,
+    ("admin.home", "GET"): STAFF,
+    ("admin.sources", "GET"): STAFF,
+    ("admin.subscribers", "GET"): STAFF,
+    ("admin.subscriber", "GET"): STAFF,
+    ("admin.add_subscriber", "GET"): STAFF,
+    ("admin.add_subscriber", "POST"): STAFF,
+    ("admin.suppress", "POST"): STAFF,
+    ("admin.editions", "GET"): STAFF,
+    ("admin.edition", "GET"): STAFF,
+    ("admin.preview", "GET"): STAFF,
+    ("admin.compose", "POST"): EDITORS,
+    ("admin.recompose", "POST"): EDITORS,
+    ("admin.approve", "POST"): EDITORS,
+    ("admin.send", "POST"): EDITORS,
+    ("admin.hold", "POST"): EDITORS,
+    ("admin.resume", "POST"): EDITORS,
+}
+"""Who gets in, for every route and method. A new route fails until somebody has decided; None is a visitor."""
+
+NOBODYS = 999_999
+
+
+@dataclass
+class Desk:
+    """A browser on the staff's side, over HTTPS because the session's cookie wants it."""
+
+    client: FlaskClient
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.client.get(path, base_url=SITE, **options)
+
+    def post(self, path: str, **fields: str) -> TestResponse:
+        return self.client.post(path, base_url=SITE, data={"csrf_token": self.token} | fields)
+
+    @property
+    def token(self) -> str:
+        """The form token of this browser's session."""
+        match = re.search(r'name="csrf_token" value="([^"]+)"', self.get("/admin/sign-in").text)
+        assert match
+        return match[1]
+
+    @property
+    def cookie(self) -> str:
+        cookie = self.client.get_cookie("newsletter", domain="news.example.org")
+        return cookie.value if cookie else ""
+
+    @property
+    def is_in(self) -> bool:
+        return self.get("/admin/").status_code == 200
+
+
+def visitor(house: House) -> Desk:
+    return Desk(house.browser)
+
+
+def hire(house: House, role: Role) -> str:
+    """A new person of the staff, and the path of a link that signs them in."""
+    with house.app.app_context():
+        address = f"{role}{db.session.scalar(sa.select(sa.func.count()).select_from(Staff))}@example.org"
+        signing_in.add(address, role, house.now, COMMAND)
+        return urlsplit(signing_in.make_link(address, house.now, COMMAND, house.links)).path
+
+
+def signed_in(house: House, role: Role = Role.OWNER, query: str = "") -> Desk:
+    desk, link = visitor(house), hire(house, role)
+    answer = desk.post(link + query)
+    assert answer.status_code == 303
+    return desk
+
+
+def rules(house: House, method: str, below: str = "/") -> list[Rule]:
+    found = house.app.url_map.iter_rules()
+    return [rule for rule in found if rule.rule.startswith(below) and method in (rule.methods or ())]
+
+
+def path_of(house: House, rule: Rule, **values: object) -> str:
+    with house.app.test_request_context():
+        known = {"filename": "newsletter.css", "slug": "morning-post", "form": "html", "token": "x"}
+        known |= {"id": NOBODYS, "name": "a" * 32, "width": 600} | values
+        path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
+    return path.removeprefix("http://")
+
+
+def furnished(house: House) -> dict[str, dict[str, object]]:
+    """A house with something on every page; gives the arguments by endpoint."""
+    newsroom.found(house)
+    leave = became_reader(house)
+    confirm = asked(house, "new@example.org")
+    with house.app.app_context():
+        edition = publishing.compose(newsletter(None).default_slot, house.now.date(), house.now, SYSTEM)
+        person = db.session.scalars(sa.select(Subscriber)).one()
+        ids = {"admin.subscriber": person.id, "admin.edition": edition.id, "admin.preview": edition.id}
+    return {
+        **{endpoint: {"id": id} for endpoint, id in ids.items()},
+        "public.confirm": {"token": confirm.rpartition("/")[2]},
+        "public.unsubscribe": {"token": leave.rpartition("/")[2]},
+        "admin.link": {"token": hire(house, Role.SUPPORT).rpartition("/")[2]},
+    }
+
+
+# Every page
+
+
+def test_every_answer_carries_the_headers_that_protect_it(house: House) -> None:
+    arguments = furnished(house)
+    owner = signed_in(house)
+    answers = [(path, owner.get(path, buffered=True)) for path in _pages(house, arguments)]
+    assert sum(answer.status_code == 200 for _, answer in answers) >= 15
+    answers += [
+        ("404", owner.get("/no/such/page")),
+        ("405", house.browser.put("/subscribe")),
+        ("400", house.browser.post("/admin/sign-in")),
+        ("413", house.browser.post("/subscribe", data={"email": "a" * 300_000})),
+        ("422", sign_up(house, "nobody")),
+        ("303", house.browser.get("/admin/")),
+        ("damaged", house.browser.get("/confirm/x")),
+        ("signed up", sign_up(house, "other@example.org")),
+    ]
+    for path, answer in answers:
+        headers = answer.headers
+        policy = _policy(headers["Content-Security-Policy"])
+        assert policy["default-src"] == ["'none'"], path
+        assert policy.get("script-src", ["'none'"]) in (["'self'"], ["'none'"]), path
+        assert policy["base-uri"] == ["'none'"], path
+        assert policy["frame-ancestors"] in (["'none'"], ["'self'"]), path
+        assert "object-src" not in policy, path
+        assert headers["Referrer-Policy"] == "no-referrer", path
+        assert headers["X-Content-Type-Options"] == "nosniff", path
+        if not path.startswith(("/static", "/look", "/pictures")):
+            assert headers["Cache-Control"] == "no-store", path
+        assert "<script>" not in answer.text, path
+        assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", answer.text) or "/preview/" in path, path
+
+
+def _pages(house: House, arguments: dict[str, dict[str, object]]) -> Iterable[str]:
+    return [path_of(house, rule, **arguments.get(rule.endpoint, {})) for rule in rules(house, "GET")]
+
+
+def _policy(header: str) -> dict[str, list[str]]:
+    parts = [part.split() for part in header.split(";")]
+    return {name: values for name, *values in parts}
+
+
+def test_a_fault_shows_a_calm_page_with_the_same_headers_and_none_of_its_insides(house: House) -> None:
+    newsroom.found(house)
+    house.app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
+    with house.app.app_context(), transaction() as session:
+        session.execute(sa.text("ALTER TABLE newsletters RENAME TO elsewhere"))
+    for answer in (house.browser.get("/"), sign_up(house)):
+        assert answer.status_code == 500
+        assert answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "newsletters" not in answer.text.lower().replace("newsletters</title>", "").replace(">newsletters<", "")
+        for inside in ("sqlite", "traceback", "sqlalchemy", "select"):
+            assert inside not in answer.text.lower()
+
+
+def test_looking_at_any_page_changes_nothing(house: House) -> None:
+    arguments = furnished(house)
+    owner = signed_in(house)
+    before = everything(house)
+    for path in _pages(house, arguments):
+        owner.client.get(path, base_url=SITE, buffered=True)
+    assert everything(house) == before
+
+
+def test_static_files_are_only_those(house: House) -> None:
+    for path in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "....//app.py", "%2fetc/passwd", "%00", "..\\app.py"):
+        for address in (f"/static/{path}", f"/pictures/{path}-600.jpg"):
+            assert house.browser.get(address, follow_redirects=True).status_code == 404, address
+
+
+# Who may do what
+
+
+def test_somebody_has_decided_who_may_use_each_route(house: House) -> None:
+    there = {
+        (rule.endpoint, method)
+        for rule in house.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert there == set(DECIDED)
+
+
+def test_each_role_may_do_what_was_decided_and_nothing_else(house: House) -> None:
+    arguments = furnished(house)
+    for role in Role:
+        desk = signed_in(house, role)
+        for (endpoint, method), allowed in DECIDED.items():
+            if None in allowed or endpoint == "admin.sign_out":
+                continue
+            (rule,) = [rule for rule in rules(house, method) if rule.endpoint == endpoint]
+            if method == "GET":
+                status = desk.get(path_of(house, rule, **arguments.get(endpoint, {}))).status_code
+                assert status == (200 if role in allowed else 403), (role, endpoint)
+            else:  # of things that there are not, so that nothing happens to who may do it
+                status = desk.post(path_of(house, rule), newsletter="no-such").status_code
+                assert status in ((303, 404, 422) if role in allowed else (403,)), (role, endpoint)
+
+
+def test_a_visitor_is_sent_to_sign_in_and_changes_nothing(house: House) -> None:
+    arguments = furnished(house)
+    desk = visitor(house)
+    token = desk.token
+    before = everything(house)
+    for endpoint, method in DECIDED:
+        if None in DECIDED[endpoint, method]:
+            continue
+        (rule,) = [rule for rule in rules(house, method) if rule.endpoint == endpoint]
+        path = path_of(house, rule, **arguments.get(endpoint, {}))
+        answer = desk.client.open(path, method=method, base_url=SITE, data={"csrf_token": token})
+        assert answer.status_code == 302, path
+        assert urlsplit(answer.headers["Location"]).path == "/admin/sign-in", path
+        assert not urlsplit(answer.headers["Location"]).netloc, path
+        assert ANN not in words_of(answer), path
+    assert everything(house) == before
+
+
+def test_every_form_of_the_staffs_side_wants_its_token(house: House) -> None:
+    arguments = furnished(house)
+    owner, other = signed_in(house), signed_in(house)
+    before = everything(house)
+    posts = rules(house, "POST", "/admin/")
+    assert len(posts) >= 10
+    for rule in posts:
+        path = path_of(house, rule, **arguments.get(rule.endpoint, arguments["admin.edition"]))
+        for fields in ({}, {"csrf_token": ""}, {"csrf_token": "x"}, {"csrf_token": other.token}):
+            data = {"email": ANN, "address_typed": ANN, "newsletter": "morning-post"} | fields
+            answer = owner.client.post(path, base_url=SITE, data=data, headers={"Origin": "https://evil.example"})
+            assert answer.status_code == 400, (path, fields)
+    assert everything(house) == before
+    assert owner.is_in
+
+
+def test_readers_forms_need_no_token_because_they_stand_on_other_sites(house: House) -> None:
+    newsroom.found(house)
+    assert sign_up(house, headers={"Origin": "https://gazette.example"}).status_code == 200
+
+
+# Sessions
+
+
+def test_the_sessions_cookie_is_for_this_site_over_https_and_not_for_scripts(house: House) -> None:
+    desk, link = visitor(house), hire(house, Role.OWNER)
+    (cookie,) = desk.post(link).headers.getlist("Set-Cookie")
+    flags = {flag.strip().lower() for flag in cookie.split(";")[1:]}
+    assert flags == {"secure", "httponly", "path=/", "samesite=lax"}
+
+
+def test_on_a_laptop_without_https_the_cookie_works_too(build_house: BuildHouse, sqlite_url: str) -> None:
+    house = build_house(sqlite_url, site_url="http://127.0.0.1:8000")
+    cookie = house.browser.get("/admin/sign-in").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "Secure" not in cookie
+
+
+def test_a_session_that_was_planted_before_signing_in_is_worth_nothing_after(house: House) -> None:
+    planted = visitor(house)
+    token = planted.token
+    victim = visitor(house)
+    victim.client.set_cookie("newsletter", planted.cookie, domain="news.example.org", secure=True)
+    assert victim.post(hire(house, Role.OWNER)).status_code == 303
+    assert victim.is_in
+    assert not planted.is_in
+    assert victim.cookie != planted.cookie
+    answer = victim.client.post("/admin/sign-out", base_url=SITE, data={"csrf_token": token})
+    assert answer.status_code == 400, "the planted form token is gone as well"
+
+
+def test_a_cookie_that_we_did_not_sign_opens_nothing(house: House) -> None:
+    cookie = signed_in(house).cookie
+    payload, _, signature = cookie.rpartition(".")
+    for forged in (payload, f"{payload}.{signature[:-2]}AA", cookie.swapcase(), "x", "", "....", "%00"):
+        desk = visitor(house)
+        desk.client.set_cookie("newsletter", forged, domain="news.example.org", secure=True)
+        assert not desk.is_in
+    desk = visitor(house)
+    desk.client.set_cookie("remember_token", "1|x", domain="news.example.org", secure=True)
+    assert not desk.is_in
+
+
+def test_signing_out_ends_the_session_in_the_database(house: House) -> None:
+    desk, elsewhere = signed_in(house), signed_in(house)
+    cookie = desk.cookie
+    assert desk.post("/admin/sign-out").status_code == 303
+    assert not desk.is_in
+    thief = visitor(house)
+    thief.client.set_cookie("newsletter", cookie, domain="news.example.org", secure=True)
+    assert not thief.is_in, "a copy of the cookie is worth nothing either"
+    assert elsewhere.is_in
+    with house.app.app_context():
+        ended = db.session.scalars(sa.select(StaffSession.ended_at).order_by(StaffSession.id)).all()
+        assert ended == [house.now, None]
+
+
+def test_signing_out_takes_a_press_and_not_a_picture_on_another_site(house: House) -> None:
+    desk = signed_in(house)
+    assert desk.get("/admin/sign-out").status_code == 405
+    assert desk.is_in
+
+
+def test_a_session_ends_after_fourteen_days(house: House) -> None:
+    desk = signed_in(house)
+    house.later(days=14, seconds=-1)
+    assert desk.is_in
+    house.later(seconds=1)
+    assert not desk.is_in
+
+
+def test_who_is_taken_off_the_staff_or_gets_another_role_feels_it_at_the_next_click(house: House) -> None:
+    desk = signed_in(house)
+    assert desk.post(f"/admin/editions/{NOBODYS}/send").status_code == 303
+    _change_staff(house, role=Role.SUPPORT)
+    assert desk.post(f"/admin/editions/{NOBODYS}/send").status_code == 403
+    _change_staff(house, disabled_at=house.now)
+    assert not desk.is_in
+
+
+def _change_staff(house: House, **values: object) -> None:
+    with house.app.app_context(), transaction() as session:
+        session.execute(sa.update(Staff).values(**values))
+
+
+ELSEWHERE = (
+    "https://evil.example/admin/",
+    "//evil.example/admin/",
+    "///evil.example/admin/",
+    "/\\evil.example/admin/",
+    "\\\\evil.example/admin/",
+    "/admin/\\evil.example",
+    "/%09/evil.example/admin/",
+    "%20//evil.example/admin/",
+    "javascript:alert(1)//admin/",
+    "http:/admin/",
+    "@evil.example/admin/",
+    ".evil.example/admin/",
+    "/subscribe",
+    "",
+)
+
+
+def test_signing_in_leads_to_our_own_pages_only(house: House) -> None:
+    goes_to = dict.fromkeys(ELSEWHERE, "/admin/") | {"/admin/subscribers?q=ann": "/admin/subscribers?q=ann"}
+    for wanted, expected in goes_to.items():
+        desk, link = visitor(house), hire(house, Role.OWNER)
+        location = desk.post(f"{link}?next={wanted}").headers["Location"]
+        assert location == expected, wanted
+        assert urlsplit(urljoin(f"{SITE}/admin/link/x", location)).netloc == "news.example.org"
+
+
+def test_the_host_header_sends_nobody_elsewhere(house: House) -> None:
+    for headers in ({"Host": "evil.example"}, {"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Prefix": "//evil"}):
+        location = house.browser.get("/admin/editions", headers=headers).headers["Location"]
+        assert "evil" not in location
+        assert location.startswith("/admin/sign-in?")
+
+
+# Hostile words
+
+
+SCRIPT = "<script>alert(1)</script>"
+ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
+
+
+def test_hostile_words_are_text_on_the_staffs_pages(house: House, httpserver: HTTPServer) -> None:
+    newsroom.found(house, items_at_least="1")
+    hostile_address = "o'x&y`{{7*7}}@example.org"
+    sign_up(house, hostile_address, headers={"User-Agent": f"UA{SCRIPT}"}, page_url=f"javascript:{SCRIPT}")
+    house.work()
+    link = re.search(r"/confirm/\S+", house.inbox.mails[-1].part("plain"))
+    assert link
+    house.browser.post(link[0], headers={"User-Agent": f'"><img src=x onerror=alert(1)>{SCRIPT}'})
+    edition_id = _edition_of_hostile_stories(house, httpserver)
+    owner = signed_in(house)
+    assert owner.post(f"/admin/editions/{edition_id}/hold", reason=f"Held{SCRIPT}").status_code == 303
+
+    pages = {
+        path: owner.get(path).text
+        for path in (
+            "/admin/",
+            f"/admin/subscribers?q={SCRIPT}",
+            "/admin/subscribers",
+            "/admin/subscribers/1",
+            "/admin/sources",
+            "/admin/editions",
+            f"/admin/editions/{edition_id}",
+            f"/admin/editions/{edition_id}/preview/html",
+        )
+    }
+    for path, text in pages.items():
+        assert "<script" not in text, path
+        assert not re.search(r"<[a-z]+[^>]*\son[a-z]+=", text), path
+        assert 'href="javascript:' not in text, path
+        assert "49@example.org" not in text, path
+        assert hostile_address not in text, path
+    assert f"UA{ESCAPED}" in pages["/admin/subscribers/1"]
+    assert "o&#39;x&amp;y`{{7*7}}" in pages["/admin/subscribers/1"]
+    assert f"Held{ESCAPED}" in pages["/admin/"]
+    assert f"Held{ESCAPED}" in pages["/admin/editions"]
+    assert f"Held{ESCAPED}" in pages[f"/admin/editions/{edition_id}"]
+    assert f"Title{ESCAPED}" in pages[f"/admin/editions/{edition_id}"]
+    assert f"Title{ESCAPED}" in pages[f"/admin/editions/{edition_id}/preview/html"]
+    assert f"Outlet{ESCAPED}" in pages["/admin/sources"]
+    assert f"Error{ESCAPED}" in pages["/admin/sources"]
+
+
+def _edition_of_hostile_stories(house: House, httpserver: HTTPServer) -> int:
+    """What a feed means as text, "<script>", it says as "&lt;script&gt;"; a second time in XML."""
+    pieces = [Piece(f"Title{ESCAPED}", f"Summary{ESCAPED}", house.now, slug="a")]
+    url = publish(httpserver, "/feed.xml", f"Outlet{ESCAPED}", pieces)
+    with house.app.app_context():
+        collecting.add_source(newsletter(None), url, None, house.now, COMMAND, fetcher=house.fetcher)
+        collecting.collect_due(house.now, house.fetcher)
+        edition_id = publishing.compose(newsletter(None).default_slot, house.now.date(), house.now, SYSTEM).id
+        with transaction() as session:
+            session.execute(sa.update(Source).values(error=f"Error{SCRIPT}", state=SourceState.FAILING))
+    return edition_id
+
+
+def test_a_preview_stands_in_a_frame_in_which_nothing_runs(house: House) -> None:
+    arguments = furnished(house)
+    preview = f"/admin/editions/{arguments['admin.edition']['id']}/preview"
+    answer = signed_in(house).get(f"{preview}/html")
+    policy = _policy(answer.headers["Content-Security-Policy"])
+    assert "sandbox" in policy
+    assert not set(policy["sandbox"]) & {"allow-scripts", "allow-same-origin", "allow-forms", "allow-top-navigation"}
+    assert "script-src" not in policy
+    assert policy["default-src"] == ["'none'"]
+    assert policy["form-action"] == ["'none'"]
+    assert policy["frame-ancestors"] == ["'self'"]
+    assert answer.mimetype == "text/html"
+    assert signed_in(house).get(f"{preview}/text").mimetype == "text/plain"
+
+
+def test_no_token_of_a_reader_opens_a_page_of_staff(house: House) -> None:
+    newsroom.found(house)
+    became_reader(house)
+    for purpose in Purpose:
+        token = house.links.make(purpose, 1)
+        assert visitor(house).get(f"/admin/link/{token}").status_code == 410
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    ("remote", "claimed", "believed"),
+    [
+        ("198.51.100.9", "203.0.113.5", "198.51.100.9"),
+        ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", " 203.0.113.5 ", "203.0.113.5"),
+        ("10.0.0.1", "1.1.1.1, 203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "1.1.1.1,203.0.113.5,10.9.9.9", "203.0.113.5"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", ",,,", "10.0.0.1"),
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.5, unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.5'; DROP TABLE subscribers", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.5, 10.0.0.2, \x00", "10.0.0.1"),
+        ("10.0.0.1", "0x7f000001", "10.0.0.1"),
+        ("10.0.0.1", "2130706433", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.5/32", "10.0.0.1"),
+        ("10.0.0.1", "1.1.1.1, " * 5000 + "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "2001:db8:bbbb::5", "2001:db8:bbbb::5"),
+        ("2001:db8:aaaa::1", "2001:db8:bbbb::5", "2001:db8:bbbb::5"),
+        ("2001:db8:aaaa::1", "1.1.1.1, 2001:db8:bbbb::5, 10.0.0.1", "2001:db8:bbbb::5"),
+        ("2001:db8:bbbb::1", "203.0.113.5", "2001:db8:bbbb::1"),
+        ("", "203.0.113.5", ""),
+        ("unix:", "203.0.113.5", "unix:"),
+    ],
+)
+def test_only_trusted_proxies_are_believed_about_a_visitors_address(
+    remote: str, claimed: str | None, believed: str
+) -> None:
+    environ: dict[str, Any] = {"REMOTE_ADDR": remote, "wsgi.url_scheme": "http"}
+    environ |= {"HTTP_X_REAL_IP": "1.2.3.4", "HTTP_FORWARDED": "for=1.2.3.4", "HTTP_CLIENT_IP": "1.2.3.4"}
+    if claimed is not None:
+        environ["HTTP_X_FORWARDED_FOR"] = claimed
+    guarded = TrustedProxies(lambda env, _: [str(env["REMOTE_ADDR"]).encode()], ("10.0.0.0/8", "2001:db8:aaaa::/48"))
+    assert b"".join(guarded(environ, lambda *_: lambda _: None)).decode() == believed
+
+
+@pytest.mark.parametrize(
+    ("remote", "claimed", "scheme"),
+    [
+        ("10.0.0.1", "https", "https"),
+        ("10.0.0.1", "javascript", "http"),
+        ("10.0.0.1", "https, http", "http"),
+        ("198.51.100.9", "https", "http"),
+    ],
+)
+def test_only_trusted_proxies_are_believed_about_https(remote: str, claimed: str, scheme: str) -> None:
+    environ: dict[str, Any] = {
+        "REMOTE_ADDR": remote,
+        "wsgi.url_scheme": "http",
+        "HTTP_X_FORWARDED_PROTO": claimed,
+    }
+    guarded = TrustedProxies(lambda env, _: [env["wsgi.url_scheme"].encode()], ("10.0.0.0/8",))
+    assert b"".join(guarded(environ, lambda *_: lambda _: None)).decode() == scheme
+
+
+# The demo
+
+
+@pytest.fixture
+def demo_house(build_house: BuildHouse, sqlite_url: str, house: House) -> House:
+    """The demo's app, with a mailbox of one mail beside a secret."""
+    folder = house.app.extensions["newsletter.config"].directory
+    DemoClock(folder / "clock.json").set_to(MORNING)
+    (folder / "mail").mkdir()
+    (folder / "mail" / "secret.eml").write_text("Subject: secret\r\n\r\nsecret\r\n")
+    (folder / "000001-0123456789abcdef.eml").write_text("Subject: secret\r\n\r\nsecret\r\n")
+    secrets.create(folder / "secret.key")
+    config = Config(
+        site_url=SITE,
+        database=DatabaseConfig(url=sqlite_url),
+        mail=MailConfig(transport=MailTransport.FOLDER),
+        demo=DemoConfig(),
+        directory=folder,
+    )
+    app = demo.assemble(config)
+    app.config["TESTING"] = True
+    return House(app, house.clock, house.inbox)
+
+
+def test_the_demos_mailbox_shows_nothing_but_its_mails(demo_house: House) -> None:
+    newsroom.found(demo_house)
+    names = (
+        "secret",
+        "../000001-0123456789abcdef",
+        "..%2f000001-0123456789abcdef",
+        "%2e%2e%2f000001-0123456789abcdef",
+        "..%5c000001-0123456789abcdef",
+        "000001-0123456789abcdef%00",
+        "000001-0123456789abcdef%0a",
+        "*",
+        "1" * 400 + "-0123456789abcde",
+    )
+    for name in names:
+        for path in (f"/demo/mailbox/{name}", f"/demo/mailbox/{name}/source", f"/demo/mailbox/{name}/part/text"):
+            answer = demo_house.browser.get(path, base_url=SITE)
+            assert answer.status_code == 404, path
+            assert "Subject: secret" not in answer.text
+    desk = visitor(demo_house)
+    for name in ("../000001-0123456789abcdef", "000001-0123456789abcdef", "", "http://169.254.169.254/"):
+        assert desk.post("/demo/mailbox/one-click", name=name).status_code == 404
+
+
+def test_the_demos_forms_want_their_token(demo_house: House) -> None:
+    for rule in rules(demo_house, "POST", "/demo/"):
+        assert demo_house.browser.post(rule.rule).status_code == 400
+
+
+def test_the_demos_pages_are_in_the_demo_only(house: House, demo_house: House) -> None:
+    assert rules(demo_house, "GET", "/demo/")
+    assert not rules(house, "GET", "/demo")
+    assert house.browser.get("/demo/staff-link").status_code == 404
+
+
+def test_every_table_is_known_to_these_tests(house: House) -> None:
+    """`everything` looks at all tables that the models name; the database has no others."""
+    with house.app.app_context():
+        there = set(sa.inspect(db.engine).get_table_names()) - {"alembic_version"}
+    assert there == set(Base.metadata.tables)

@@ -1,0 +1,121 @@
+"""A relay that does what real ones do on bad days: hangs up, refuses, or says nothing more, at a chosen moment."""
+
+from __future__ import annotations
+
+import socketserver
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+
+HANG_UP = "hang up"
+"""An answer that is none: the connection ends."""
+
+Answer = Callable[[str, str], str | None]
+
+
+def as_usual(moment: str, recipient: str) -> str | None:
+    return None
+
+
+@dataclass
+class MisbehavingRelay:
+    """`answer(moment, recipient)` gives the reply at a moment: connect, EHLO, MAIL, RCPT, DATA, body (the first line of
+    it has come) or dot; at MAIL it is told the sender. None is the usual reply; HANG_UP ends the connection; "550 No;
+    hang up" does both.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    answer: Answer = as_usual
+    taken: list[str] = field(default_factory=list)
+    """The recipient of every mail that this relay has accepted."""
+    tried: list[str] = field(default_factory=list)
+    """The recipient of every RCPT command."""
+    octets: list[bytes] = field(default_factory=list)
+    """The content of every mail that came whole, with its stuffing taken away."""
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        self.recipient = ""
+        try:
+            self._talk()
+        except (ConnectionError, EOFError):
+            return
+
+    def _talk(self) -> None:
+        self._reply("connect", "220 ready")
+        while True:
+            line = self._line().decode("ascii").strip()
+            verb = line[:4].upper()
+            if verb in ("MAIL", "RCPT"):
+                self.recipient = line.partition("<")[2].partition(">")[0]
+            if verb == "RCPT":
+                self.server.relay.tried.append(self.recipient)
+            if verb == "QUIT":
+                self._reply(verb, "221 bye")
+                return
+            self._reply(verb, "354 go on" if verb == "DATA" else "250 OK")
+            if verb == "DATA" and self.last.startswith("354"):
+                self._take()
+
+    def _take(self) -> None:
+        lines = [self._line()]
+        self._reply("body", "")
+        while (line := self._line()) != b".\r\n":
+            lines.append(line)
+        self.server.relay.octets.append(b"".join(line.removeprefix(b".") for line in lines))
+        self._reply("dot", "250 taken")
+        if self.last.startswith("250"):
+            self.server.relay.taken.append(self.recipient)
+
+    def _reply(self, moment: str, usual: str) -> None:
+        chosen = self.server.relay.answer(moment, self.recipient)
+        self.last = usual if chosen is None else chosen
+        words = self.last.removesuffix(HANG_UP).rstrip("; ")
+        if words:
+            self.wfile.write(words.encode("ascii") + b"\r\n")
+        if self.last.endswith(HANG_UP):
+            raise EOFError
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line:
+            raise EOFError
+        return line
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    relay: MisbehavingRelay
+
+
+@contextmanager
+def running_relay(answer: Answer = as_usual, port: int = 0) -> Iterator[MisbehavingRelay]:
+    with _Server(("127.0.0.1", port), _Conversation) as server:
+        relay = server.relay = MisbehavingRelay(port=server.server_address[1], answer=answer)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield relay
+        finally:
+            relay.answer = lambda moment, recipient: HANG_UP
+            server.shutdown()
+            thread.join()
+
+
+def at(moment: str, reply: str, *, to: str = "", times: int = 1) -> Answer:
+    """Misbehave at one moment, for one recipient or any, so many times; as usual otherwise."""
+    left = [times]
+
+    def answer(now: str, recipient: str) -> str | None:
+        if now != moment or (to and recipient != to) or left[0] == 0:
+            return None
+        left[0] -= 1
+        return reply
+
+    return answer
