@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -177,13 +178,20 @@ class GuardedTransport(httpx2.HTTPTransport):
     """httpx2's transport on guarded sockets. It knows no proxy, since a proxy would resolve names itself."""
 
     def __init__(self, backend: GuardedBackend, connections: int = 20) -> None:
-        super().__init__(trust_env=False)
+        context = _certificates()
+        super().__init__(verify=context, trust_env=False)
         self._pool.close()
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=context,
             max_connections=connections,
             network_backend=backend,
         )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom we believe; read once, because it takes a tenth of a second."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Protocol
 
 import httpx2
@@ -95,9 +96,13 @@ class HttpFetcher:
         self._seconds = config.timeout_seconds
         self._octets = int(config.max_megabytes * 1_000_000)
         self._backend = GuardedBackend(config.allow_networks, config.allow_ports)
-        self._client = httpx2.Client(
+
+    @cached_property
+    def _client(self) -> httpx2.Client:
+        """Made when it is first needed: most processes fetch nothing."""
+        return httpx2.Client(
             transport=GuardedTransport(self._backend, connections=64),
-            timeout=min(config.timeout_seconds, QUIET_SECONDS),
+            timeout=min(self._seconds, QUIET_SECONDS),
             follow_redirects=True,
             max_redirects=REDIRECTS,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPTED},

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 SHIPPED = Path(__file__).parent / "topics"
-STRONG, VETO = "strong", "veto"
+STRONG, NAMES, VETO = "strong", "names", "veto"
+IN_TITLE = {STRONG: 3.0, NAMES: 1.0}
+IN_SUMMARY = {STRONG: 1.0}
+"""Points; what is not named here is a kind of weak phrases, with 2 in a title and ½ in a summary, like names there."""
+
+ENOUGH = 3
 
 Phrase = tuple[str, ...]
 
@@ -22,9 +27,9 @@ class TopicInvalid(ValueError):
     """A topic cannot be used; the message says what is wrong with it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Topic:
-    """What each phrase says, by the phrase's first word: STRONG, VETO or the kind of a weak phrase.
+    """The kind of each phrase, by the phrase's first word: STRONG, NAMES, VETO or the name of a list of weak ones.
 
     A word that ends in * stands for all that begin so.
     """
@@ -35,15 +40,14 @@ class Topic:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a story is about the topic, and the words that say so, as they stand in it."""
+    """Whether a story is about the topic, and the words that decided or at least spoke for it, the strongest first."""
 
     about: bool
-    strong: tuple[str, ...]
-    weak: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 def parse(text: str) -> Topic:
-    """A topic from TOML: a name, lists of phrases `strong` and `veto`, and a table `weak` of lists, one a kind.
+    """A topic from TOML: a name; lists of phrases strong, names and veto; a table weak of such lists, one a kind.
 
     Raises TopicInvalid.
     """
@@ -51,14 +55,15 @@ def parse(text: str) -> Topic:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TopicInvalid(f"not TOML: {error}") from error
-    if unknown := data.keys() - {"name", "strong", "weak", "veto"}:
+    if unknown := data.keys() - {"name", "weak", STRONG, NAMES, VETO}:
         raise TopicInvalid(f"unknown: {', '.join(sorted(unknown))}")
     name, weak = data.get("name"), data.get("weak", {})
     if not isinstance(name, str) or not isinstance(weak, dict):
         raise TopicInvalid("name must be a text, and weak a table")
-    lists = {f"weak {kind}": phrases for kind, phrases in weak.items()}
+    lists = {f"weak {kind}": found for kind, found in weak.items()}
+    lists |= {kind: data.get(kind, []) for kind in (STRONG, NAMES, VETO)}
     phrases: dict[str, dict[Phrase, str]] = {}
-    for kind, found in {**lists, STRONG: data.get(STRONG, []), VETO: data.get(VETO, [])}.items():
+    for kind, found in lists.items():
         for phrase in _phrases(kind, found):
             phrases.setdefault(phrase[0], {})[phrase] = kind
     return Topic(name, phrases)
@@ -83,23 +88,22 @@ def shipped(name: str) -> Topic:
 
 
 def judge(topic: Topic, title: str, summary: str = "") -> Verdict:
-    """A title says what a story is about, a summary what it mentions as well.
+    """A story is about the topic with 3 points, by IN_TITLE and IN_SUMMARY.
 
-    So a story is about the topic by a strong phrase in its title, by weak phrases of two kinds in it, or by a weak one
-    there and a strong one in the summary. A word inside a longer phrase counts as that phrase only: "trade war" as a
-    veto hides its "war".
+    A title says what a story is about and a summary what it mentions as well, so a strong phrase in the title is
+    enough, or two weak ones of different kinds, or a weak one and a name; the summary only helps. Phrases of one kind
+    count once. A word inside a longer phrase counts as that phrase only: "trade war" as a veto hides its "war".
     """
-    titled, summed = _hits(topic, title), _hits(topic, summary)
-    strong = _words(titled, {STRONG})
-    kinds = titled.keys() - {STRONG}
-    if strong or len(kinds) > 1:
-        return Verdict(True, strong, _words(titled, kinds))
-    behind = _words(summed, {STRONG})
-    return Verdict(bool(kinds and behind), behind if kinds else (), _words(titled, kinds))
+    titled = _hits(topic, title)
+    points = sum(IN_TITLE.get(kind, 2) for kind in titled)
+    summed = _hits(topic, summary) if 0 < points < ENOUGH else {}
+    points += sum(IN_SUMMARY.get(kind, 0.5) for kind in summed.keys() - titled.keys())
+    words = [word for hits in (titled, summed) for kind in sorted(hits, key=_order) for word in hits[kind].values()]
+    return Verdict(points >= ENOUGH, tuple(dict.fromkeys(words)))
 
 
 def _hits(topic: Topic, text: str) -> dict[str, dict[Phrase, str]]:
-    """By what they say, the phrases of a text as they stand there first."""
+    """By kind, the phrases of a text as they stand there first; without vetoes."""
     hits: dict[str, dict[Phrase, str]] = {}
     for phrase, kind, words in _found(topic, text):
         if kind != VETO:
@@ -107,12 +111,12 @@ def _hits(topic: Topic, text: str) -> dict[str, dict[Phrase, str]]:
     return hits
 
 
-def _words(hits: Mapping[str, Mapping[Phrase, str]], kinds: Collection[str]) -> tuple[str, ...]:
-    return tuple(words for kind, found in hits.items() if kind in kinds for words in found.values())
+def _order(kind: str) -> tuple[float, str]:
+    return -IN_TITLE.get(kind, 2), kind
 
 
 def _found(topic: Topic, text: str) -> Iterator[tuple[Phrase, str, str]]:
-    """The phrases of a text from left to right with what they say, and as they stand there."""
+    """The phrases of a text from left to right with their kinds, and as they stand there."""
     words = list(re.finditer(r"\w+", text))
     folded = [word[0].casefold() for word in words]
     at = 0
@@ -125,15 +129,19 @@ def _found(topic: Topic, text: str) -> Iterator[tuple[Phrase, str, str]]:
 
 
 def _longest(topic: Topic, words: Sequence[str], at: int) -> tuple[Phrase, str] | None:
-    """The longest phrase that begins at a word, and what it says."""
-    word = words[at]
+    """The longest phrase that stands at a place, and its kind."""
     fitting = [
         (phrase, kind)
-        for first in (word, *(f"{word[:end]}*" for end in range(2, len(word) + 1)))
-        for phrase, kind in topic.phrases.get(first, {}).items()
+        for phrase, kind in _beginning(topic, words[at])
         if len(words) - at >= len(phrase) and all(map(_fits, phrase, words[at:]))
     ]
     return max(fitting, key=lambda hit: (len(hit[0]), hit), default=None)
+
+
+@lru_cache(maxsize=50_000)
+def _beginning(topic: Topic, word: str) -> tuple[tuple[Phrase, str], ...]:
+    firsts = [word, *(f"{word[:end]}*" for end in range(1, len(word) + 1))]
+    return tuple(hit for first in firsts for hit in topic.phrases.get(first, {}).items())
 
 
 def _fits(wanted: str, word: str) -> bool:

@@ -286,7 +286,7 @@ def test_among_more_stories_two_have_to_be_more_alike():
     )
     crowd = [
         StoryText(100 + i, f"Parish{i} elects warden{i}", f"Bell{i} organ{i}", "Inland Mirror", None)
-        for i in range(4000)
+        for i in range(1500)
     ]
     assert frozenset({1, 2}) in ids(group_stories(pair + crowd[:200]))
     assert frozenset({1, 2}) not in ids(group_stories(pair + crowd))
