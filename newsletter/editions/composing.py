@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
-from newsletter.editions.models import items_sent
+from newsletter.editions.models import Item, items_sent
 from newsletter.newsletters.models import Newsletter, Slot
-from newsletter.stories.grouping import StoryText, group_stories
+from newsletter.stories import ranking
+from newsletter.stories.canonical import canonical
+from newsletter.stories.grouping import Group, StoryText, group_stories
 from newsletter.stories.models import (
     Mark,
     NewsletterSource,
@@ -19,19 +20,10 @@ from newsletter.stories.models import (
     sources_of,
     stories_between,
 )
+from newsletter.stories.ranking import Candidate, Carried, Chosen
 
 CARRIED_FOR = timedelta(days=6)
 ALSO_COVERED_AT_MOST = 6
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A story as choosing sees it, with what its newsletter thinks of its source."""
-
-    story: Story
-    weight: float
-    own: bool
-    pinned: bool
 
 
 @dataclass(frozen=True)
@@ -50,110 +42,87 @@ class Draft:
     subject: str
     preheader: str
     choices: tuple[Choice, ...]
-    considered: int
-    groups: int
-    notes: tuple[str, ...] = field(default=())
 
 
 def compose(newsletter: Newsletter, slot: Slot, now: datetime) -> Draft:
     """Choose from the stories of the newsletter's window before `now`. Reads only."""
-    stories = stories_between(newsletter.id, now - timedelta(hours=newsletter.window_hours), now)
     marks = marks_of(newsletter.id)
-    hidden = {mark.story_id for mark in marks if mark.mark is Mark.HIDDEN}
-    carried = {key for item, _ in items_sent(slot.id, now - CARRIED_FOR) for key in (item.url, _folded(item.headline))}
-    fresh = [s for s in stories if s.id not in hidden and s.url not in carried and _folded(s.title) not in carried]
-    pinned = frozenset(mark.story_id for mark in marks if mark.mark is Mark.PINNED)
-    candidates = _candidates(fresh, sources_of(newsletter.id), pinned)
-    groups = _grouped(candidates, newsletter.grouping_threshold, marks)
-    choices = choose(groups, now, newsletter.items_at_most, newsletter.per_outlet_at_most)
+    stories = _visible(stories_between(newsletter.id, now - timedelta(hours=newsletter.window_hours), now), marks)
+    groups = _grouped(stories.values(), newsletter.grouping_threshold, marks)
+    candidates = _candidates(stories.values(), sources_of(newsletter.id), marks)
+    selection = ranking.choose(
+        [[candidates[id] for id in group.story_ids] for group in groups],
+        now=now,
+        limit=newsletter.items_at_most,
+        per_outlet=newsletter.per_outlet_at_most,
+        carried=[_carried(item, day) for item, day in items_sent(slot.id, now - CARRIED_FOR)],
+    )
+    words = {id: group.words for group in groups for id in group.story_ids}
+    choices = tuple(_choice(chosen, stories, words[chosen.lead.id]) for chosen in selection.chosen)
     return Draft(
         subject=choices[0].lead.title if choices else newsletter.name,
         preheader=" · ".join(choice.lead.title for choice in choices[1:3]),
         choices=choices,
-        considered=len(stories),
-        groups=len(groups),
     )
 
 
-def _folded(title: str) -> str:
-    return " ".join(title.casefold().split())
+def _visible(stories: Iterable[Story], marks: Iterable[StoryMark]) -> dict[int, Story]:
+    hidden = {mark.story_id for mark in marks if mark.mark is Mark.HIDDEN}
+    return {story.id: story for story in stories if story.id not in hidden}
 
 
-def _candidates(
-    stories: Iterable[Story], sources: Iterable[NewsletterSource], pinned: frozenset[int]
-) -> dict[int, Candidate]:
-    by_source = {source.source_id: source for source in sources}
-    return {
-        story.id: Candidate(
-            story, by_source[story.source_id].weight, by_source[story.source_id].own, story.id in pinned
-        )
-        for story in stories
-    }
-
-
-def _grouped(candidates: dict[int, Candidate], threshold: float, marks: Iterable[StoryMark]) -> list[list[Candidate]]:
-    texts = [
-        StoryText(c.story.id, c.story.title, c.story.summary, c.story.source.outlet, c.story.published_at)
-        for c in candidates.values()
-    ]
-    groups = group_stories(
-        texts, threshold=threshold, together=_pairs(marks, Mark.TOGETHER), apart=_pairs(marks, Mark.APART)
+def _grouped(stories: Iterable[Story], threshold: float, marks: Sequence[StoryMark]) -> list[Group]:
+    return group_stories(
+        [StoryText(s.id, s.title, s.summary, s.source.outlet, s.published_at) for s in stories],
+        threshold=threshold,
+        together=_pairs(marks, Mark.TOGETHER),
+        apart=_pairs(marks, Mark.APART),
     )
-    return [[candidates[id] for id in group.story_ids] for group in groups]
 
 
 def _pairs(marks: Iterable[StoryMark], kind: Mark) -> list[tuple[int, int]]:
     return [(m.story_id, m.other_story_id) for m in marks if m.mark is kind and m.other_story_id is not None]
 
 
-def choose(groups: Sequence[Sequence[Candidate]], now: datetime, limit: int, per_outlet: int) -> tuple[Choice, ...]:
-    """One story of each group, the groups that most outlets tell first, at most `per_outlet` from one outlet."""
-    chosen: list[Choice] = []
-    used: Counter[int] = Counter()
-    for group in sorted(groups, key=_order, reverse=True):
-        lead = max(group, key=_leading)
-        if len(chosen) == limit:
-            break
-        if used[lead.story.source_id] >= per_outlet and not lead.pinned:
-            continue
-        used[lead.story.source_id] += 1
-        chosen.append(Choice(lead.story, _others(lead, group), _reason(group, now)))
-    return tuple(chosen)
+def _candidates(
+    stories: Iterable[Story], sources: Iterable[NewsletterSource], marks: Iterable[StoryMark]
+) -> dict[int, Candidate]:
+    uses = {use.source_id: use for use in sources}
+    pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED}
+    return {
+        story.id: Candidate(
+            id=story.id,
+            title=story.title,
+            url=canonical(story.url),
+            outlet=story.source.outlet,
+            summary=story.summary,
+            weight=uses[story.source_id].weight,
+            position=story.position,
+            published_at=story.published_at,
+            section=story.section,
+            own=uses[story.source_id].own,
+            pinned=story.id in pinned,
+        )
+        for story in stories
+    }
 
 
-def _order(group: Sequence[Candidate]) -> tuple[bool, float, datetime, int]:
-    """Pinned first, then by the weight of the outlets that tell it, then the newest."""
-    weights = {candidate.story.source_id: candidate.weight for candidate in group}
-    newest = max(candidate.story.published_at for candidate in group)
-    return any(c.pinned for c in group), sum(weights.values()), newest, -min(c.story.id for c in group)
-
-
-def _leading(candidate: Candidate) -> tuple[bool, bool, float, int, float, int]:
-    """Which story of a group is shown: pinned, the paper's own, the weightiest outlet, the best placed, the first."""
-    story = candidate.story
-    return (
-        candidate.pinned,
-        candidate.own,
-        candidate.weight,
-        -story.position,
-        -story.published_at.timestamp(),
-        -story.id,
+def _carried(item: Item, day: date) -> Carried:
+    also = " ".join(other["title"] for other in item.also_covered)
+    return Carried(
+        url=canonical(item.url),
+        title=item.headline,
+        text=f"{item.headline} {item.summary} {also}",
+        outlets=1 + len(item.also_covered),
+        on=day,
     )
 
 
-def _others(lead: Candidate, group: Sequence[Candidate]) -> tuple[Story, ...]:
-    """One story of each other outlet, the weightiest first."""
-    outlets: dict[int, Story] = {}
-    for candidate in sorted(group, key=_leading, reverse=True):
-        if candidate.story.source_id != lead.story.source_id:
-            outlets.setdefault(candidate.story.source_id, candidate.story)
-    return tuple(outlets.values())[:ALSO_COVERED_AT_MOST]
-
-
-def _reason(group: Sequence[Candidate], now: datetime) -> str:
-    """Why it was chosen, in words: "3 outlets, 5 h old"."""
-    outlets = len({candidate.story.source_id for candidate in group})
-    hours = int((now - max(c.story.published_at for c in group)).total_seconds() // 3600)
-    pinned = "pinned, " if any(c.pinned for c in group) else ""
-    age = f"{hours} h old" if hours else "less than an hour old"
-    return f"{pinned}{outlets} {'outlet' if outlets == 1 else 'outlets'}, {age}"
+def _choice(chosen: Chosen, stories: dict[int, Story], words: Sequence[str]) -> Choice:
+    others = tuple(stories[other.id] for other in chosen.others[:ALSO_COVERED_AT_MOST])
+    reason = chosen.score.why
+    if words:
+        reason += "; tied by " + ", ".join(f"“{word}”" for word in words)
+    if chosen.update:
+        reason += "; an update, since coverage has doubled"
+    return Choice(stories[chosen.lead.id], others, reason[:500])

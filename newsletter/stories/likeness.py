@@ -21,8 +21,8 @@ FREE_LENGTH, DAMPING = 3.0, 0.3
 """Long texts share words by chance: beyond the length of three rare words, vectors shrink by length ** 0.3."""
 
 
-OFTEN, OFTEN_AT_LEAST = 0.03, 100
-"""A term in more than this share of the texts, and in so many, adds to a likeness but brings no two together."""
+OFTEN = 100
+"""A word in more texts than this may be passed over as one that brings texts together, see `alike_pairs`."""
 
 
 @dataclass(frozen=True)
@@ -78,27 +78,40 @@ def cosine(one: Vector, other: Vector) -> float:
 
 
 def alike_pairs(vectors: Sequence[Vector], least: float) -> Iterator[tuple[int, int, float]]:
-    """(i, j, likeness) with j < i of the pairs alike by at least `least`.
+    """(i, j, likeness) with j < i of the pairs alike by at least `least`, but for a few that are barely so.
 
-    Pairs that share only frequent terms, or get less than half of `least` from the others, are passed over: without
-    this, "president" would bring together thousands.
+    Where "president" and other words in more than OFTEN texts could not make up `least` by themselves, they only add
+    to what rarer words have found; else a few of them would bring together thousands.
     """
     counts = Counter(term for vector in vectors for term in vector)
-    often = max(OFTEN_AT_LEAST, OFTEN * len(vectors))
     texts: defaultdict[str, list[int]] = defaultdict(list)
     shares: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
     for i, vector in enumerate(vectors):
-        telling = [(term, weight) for term, weight in vector.items() if 1 < counts[term] <= often]
-        common = [(term, weight) for term, weight in vector.items() if counts[term] > often]
+        telling, adding = _by_use(vector, counts, least)
         likeness = [0.0] * i
         for term, weight in telling:
             for j, share in zip(texts[term], shares[term], strict=True):
                 likeness[j] += weight * share
         found = set[int]().union(*[texts[term] for term, _ in telling])
         for j in [j for j in found if likeness[j] >= least / 2]:
-            alike = likeness[j] + sum([weight * vectors[j].get(term, 0.0) for term, weight in common])
+            alike = likeness[j] + sum([weight * vectors[j].get(term, 0.0) for term, weight in adding])
             if alike >= least:
                 yield i, j, alike
-        for term, weight in telling:
+        for term, weight in (*telling, *adding):
             texts[term].append(i)
             shares[term].append(weight)
+
+
+Weighed = list[tuple[str, float]]
+
+
+def _by_use(vector: Vector, counts: Mapping[str, int], least: float) -> tuple[Weighed, Weighed]:
+    """A text's words that bring it together with others, and those that only add: the most frequent ones of more than
+    OFTEN texts, as long as their squares, so their share in a likeness, stay below `least`."""
+    telling = [(term, weight) for term, weight in vector.items() if 1 < counts[term] <= OFTEN]
+    adding: Weighed = []
+    share = 0.0
+    for term in sorted((term for term in vector if counts[term] > OFTEN), key=lambda term: (-counts[term], term)):
+        share += vector[term] ** 2
+        (adding if share < least else telling).append((term, vector[term]))
+    return telling, adding

@@ -20,7 +20,7 @@ from tests.support.ports import free_port
 
 CHECKOUT = Path(__file__).parents[3]
 LEFT_OUT = shutil.ignore_patterns(".*", "var", "dist", "build", "__pycache__", "tests", "benchmarks", "docs")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 pytestmark = pytest.mark.slow
 

@@ -97,13 +97,14 @@ def test_the_right_password_opens_a_session(house: House) -> None:
         assert acts == ["staff.add", "staff.sign-in", "staff.sign-in"]
 
 
-@pytest.mark.parametrize("guess", ["", PASSWORD + " ", PASSWORD.upper(), PASSWORD[:-1], "\x00", "é" * 10_000])
-def test_a_wrong_password_opens_nothing(house: House, guess: str) -> None:
+def test_a_wrong_password_opens_nothing(house: House) -> None:
     hire(house)
-    with pytest.raises(SignInRefused):
-        try_password(house, guess)
+    guesses = ("", PASSWORD + " ", PASSWORD.upper(), PASSWORD[:-1], "\x00", "é" * 10_000)
+    for guess in guesses:
+        with pytest.raises(SignInRefused):
+            try_password(house, guess)
     assert count(house, StaffSession) == 0
-    assert count(house, SignInFailure) == 1
+    assert count(house, SignInFailure) == len(guesses)
 
 
 def test_nobody_learns_who_is_on_the_staff(house: House, hasher: CountingHasher) -> None:
