@@ -25,26 +25,26 @@ _FOREIGN_SURFACE = re.compile(rf"[{_UNSPACED}]+|" + _surface(rf"(?![{_UNSPACED}]
 _FOREIGN = re.compile(rf"[{_UNSPACED}{_SIGNS}]")
 _PAIRED = re.compile(rf"[{_UNSPACED}]")
 _ACCENTS = re.compile("[\u0300-\u036f]")
-_ELIDED = re.compile(r"(?:[cdjlmnst]|qu)'(?=\w\w)")  # l'accord, d'Ukraine, qu'elle
+_ELIDED = re.compile(r"^(?:[cdjlmnst]|qu)'(?=\w\w)")  # l'accord, d'Ukraine, qu'elle
 
 STEM_LETTERS = 8
 """Endings differ and beginnings agree in most languages: no more letters than this count."""
 
-# Words of grammar and of the news trade. Those of one language that mean something in another ("war", "die") are left
+# Words of grammar and of the news trade. Those of one language that mean something in another ("war", "un") are left
 # out: what every story says is weighed down by how often it is said anyway.
 _STOP_WORDS = """
     a about after all also am amid an and any are as at be been before but by can could d did do does down for from get
     gets got had has have he her here his how i if in into is it its just ll m may might more most my new no not of off
     on one or our out over re s said say says she should so some t than that the their them then there these they this
     those to two under up ve vs was we were what when where which while who why will with would you your
-    als auch auf aus bei das dem den der ein eine einem einen einer fur hatte im ist mehr nach nicht oder sich sind uber
+    als auch auf aus bei das dem den der ein eine einem einen einer hatte im ist mehr nach nicht oder sich sind uber
     um und vom von vor werden wie wird zu zum zur
     au aux avec ce cette dans de du elle en entre est et il ils la le les leur ne ont ou par pas qui que sa se ses sont
-    sur un une
+    sur une
     al como con del el esta este fue ha han las lo los mas para pero por su sus y ya
     che da dal dalla degli dei della delle di e gli hanno nel nella per piu si sono sul sulla
     ao aos com das do dos em foi mais na nas nos o os pela pelo seu sua uma
-    aan bij dat een heeft het met naar niet ook op te tot uit van voor wordt zijn
+    aan bij dat een heeft het naar niet ook op te tot uit voor wordt zijn
     в во для до за из и как к на не о об от по при с со что это
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
@@ -78,7 +78,7 @@ def _plain(surface: str) -> str:
     word = surface.casefold().replace("’", "'")
     if not word.isascii():
         word = unicodedata.normalize("NFKC", _ACCENTS.sub("", unicodedata.normalize("NFKD", word)))
-    word = _ELIDED.sub("", word, count=1) if "'" in word else word
+    word = _ELIDED.sub("", word) if "'" in word else word
     word = word.removesuffix("'s").replace("'", "").replace(",", "")
     return word if word[0:1].isdigit() else word.replace(".", "")
 

@@ -1,0 +1,86 @@
+"""What is published."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+
+import click
+
+from newsletter.cli.root import as_json, in_app, main, show
+from newsletter.foundation.audit import COMMAND
+from newsletter.foundation.clock import the_clock
+from newsletter.newsletters import settings
+from newsletter.newsletters.models import newsletter, newsletters
+from newsletter.newsletters.settings import NewNewsletter
+from newsletter.stories import collecting, outlines
+
+
+@main.group("newsletters")
+def newsletters_() -> None:
+    """What is published."""
+
+
+@newsletters_.command("list")
+@as_json
+@in_app
+def newsletters_list(json_: bool) -> None:
+    """List the newsletters with their slots."""
+    rows = [
+        {"slug": n.slug, "name": n.name, "from": n.from_address, "slots": {s.id: s.label for s in n.slots}}
+        for n in newsletters()
+    ]
+    empty = "No newsletter yet. Make one: newsletter newsletters add SLUG --name NAME --from ADDRESS"
+    show(
+        rows,
+        json_,
+        lambda r: f"{r['slug']:<20} {r['name']}, from {r['from']}, {', '.join(r['slots'].values())}",
+        empty,
+    )
+
+
+@newsletters_.command("add")
+@click.argument("slug")
+@click.option("--name", required=True)
+@click.option("--from", "from_address", required=True, help="The address it is sent from.")
+@click.option("--zone", default="UTC", show_default=True, help="Time zone of the first slot, like Europe/Berlin.")
+@click.option("--time", "at", default="06:00", show_default=True, help="Local time of the first slot.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Any setting of newsletters set.")
+@click.option("--starter", type=click.Choice(outlines.starters()), help="Begin with a list of feeds.")
+@in_app
+def newsletters_add(
+    slug: str, name: str, from_address: str, zone: str, at: str, pairs: tuple[str, ...], starter: str | None
+) -> None:
+    """Make a newsletter with one slot."""
+    new = NewNewsletter(slug, name, from_address, zone, _time(at))
+    made = settings.add(new, the_clock().now(), COMMAND, **_settings(pairs))
+    if starter is None:
+        click.echo(f"Made {made.name}. Now its feeds: newsletter sources add URL")
+        return
+    listed = outlines.starter(starter)
+    added = collecting.import_sources(newsletter(slug), listed, the_clock().now(), COMMAND, on_topic=True)
+    click.echo(f"Made {made.name} with {added} feeds. Now: newsletter collect")
+
+
+def _time(text: str) -> time:
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
+    except ValueError as error:
+        raise click.BadParameter("write it like 06:00", param_hint="--time") from error
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    for key, equals, _ in split:
+        if not equals:
+            raise click.UsageError(f"“{key}” is not of the form KEY=VALUE.")
+    return {key.strip(): value for key, _, value in split}
+
+
+@newsletters_.command("set")
+@click.argument("slug")
+@click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE…")
+@in_app
+def newsletters_set(slug: str, pairs: tuple[str, ...]) -> None:
+    """Change settings of a newsletter."""
+    changed = settings.change(slug, the_clock().now(), COMMAND, **_settings(pairs))
+    click.echo(f"Changed {changed.name}.")
