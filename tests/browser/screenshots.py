@@ -1,6 +1,6 @@
 """Takes the pictures of docs/screenshots from a demo of its own: make screenshots.
 
-Run as: python -m tests.browser.screenshots FOLDER
+Run as: python -m tests.browser.screenshots FOLDER [PAGE …]; without pages, all of them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, chromium
@@ -85,12 +86,26 @@ def take(browser: Browser, demo: RunningDemo, pages: dict[str, str], folder: Pat
             context.close()
 
 
-def main(folder: Path) -> None:
+def overview(folder: Path) -> None:
+    """The article with its box beside the mail, for the README."""
+    sheet = Image.new("RGB", (1280, 900), "#d8d4cc")
+    for name, left in (("article", 20), ("edition-mail", 650)):
+        picture = Image.open(folder / f"{name}-desktop-light.png").convert("RGB")
+        picture = picture.crop((100, 0, 1180, 1520)) if name == "article" else picture.crop((310, 0, 970, 929))
+        picture = picture.resize((610, round(picture.height * 610 / picture.width)), Image.Resampling.LANCZOS)
+        sheet.paste(picture.crop((0, 0, 610, 860)), (left, 20))
+    sheet.save(folder / "overview.png", optimize=True)
+
+
+def main(folder: Path, wanted: list[str]) -> None:
     with tempfile.TemporaryDirectory() as room, running_demo(Path(room) / "demo") as demo, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
-        take(browser, demo, walk(browser, demo), folder)
+        pages = walk(browser, demo)
+        take(browser, demo, {name: pages[name] for name in wanted or pages}, folder)
         browser.close()
+    if not wanted or {"article", "edition-mail"} <= set(wanted):
+        overview(folder)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
