@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 
 from newsletter.app import create_app, worker
 from newsletter.delivery.engine import Worker
@@ -28,6 +29,23 @@ from tests.support.inbox import Inbox, running_inbox
 
 MORNING = datetime(2026, 3, 3, 5, 20, tzinfo=UTC)
 """A Tuesday without a clock change near it, just after the cut-off of a 06:00 UTC slot."""
+
+
+class Compiled(BytecodeCache):
+    """Templates compiled once for all the apps of a run; compiling them was a third of the tests' time."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
 
 FORCED = os.environ.get("NEWSLETTER_TESTS_FORCE", "").split(",")
 """What must not skip: CI says postgresql,browser."""
@@ -162,6 +180,7 @@ def build_house(tmp_path: Path, clock: FixedClock, inbox: Inbox) -> Iterator[Bui
         }
         app = create_app(Config(**(values | settings)), clock=clock)
         app.config["TESTING"] = True
+        app.jinja_env.bytecode_cache = COMPILED
         built.append(app)
         with app.app_context():
             installation.set_up(the_keys(), clock.now())

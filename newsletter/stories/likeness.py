@@ -93,10 +93,11 @@ def alike_pairs(vectors: Sequence[Vector], least: float) -> Iterator[tuple[int, 
             for j, share in zip(texts[term], shares[term], strict=True):
                 likeness[j] += weight * share
         found = set[int]().union(*[texts[term] for term, _ in telling])
-        for j in [j for j in found if likeness[j] >= least / 2]:
-            alike = likeness[j] + sum([weight * vectors[j].get(term, 0.0) for term, weight in adding])
-            if alike >= least:
-                yield i, j, alike
+        if adding:
+            for j in [j for j in found if likeness[j] >= least / 2]:
+                likeness[j] += sum([weight * vectors[j].get(term, 0.0) for term, weight in adding])
+        for j in [j for j in found if likeness[j] >= least]:
+            yield i, j, likeness[j]
         for term, weight in (*telling, *adding):
             texts[term].append(i)
             shares[term].append(weight)

@@ -222,8 +222,7 @@ def test_a_person_may_send_early(house: House) -> None:
 # A thin day
 
 
-def test_a_thin_day_is_held_and_mends_itself_when_more_stories_arrive(either_house: House) -> None:
-    house = either_house
+def test_a_thin_day_is_held_and_mends_itself_when_more_stories_arrive(house: House) -> None:
     paper = found(house, items_at_least="3")
     paper.tells("Only this", "And this")
     paper.readers(ANN)
@@ -274,8 +273,7 @@ def test_a_person_may_send_a_thin_edition(house: House) -> None:
 # Approving seals
 
 
-def test_approving_twice_is_no_error_and_seals_once(either_house: House) -> None:
-    house = either_house
+def test_approving_twice_is_no_error_and_seals_once(house: House) -> None:
     _, edition_id = drafted(house)
     approve(house, edition_id)
     house.later(minutes=1)

@@ -76,8 +76,8 @@ def during_the_first_mail(inbox: Inbox, happens: Callable[[], None]) -> None:
 # What a relay says
 
 
-def test_a_refused_address_is_not_tried_again(either_house: House) -> None:
-    house, tried = either_house, list[str]()
+def test_a_refused_address_is_not_tried_again(house: House) -> None:
+    tried: list[str] = []
     _, edition_id = sending(house, ANN, BOB)
     house.inbox.answer_rcpt = refusing(BOB, "550 5.1.1 no such user", tried)
 
@@ -301,8 +301,7 @@ def test_who_leaves_after_the_freeze_is_skipped_with_the_reason(either_house: Ho
     assert edition_state(house, edition_id) == "sent"
 
 
-def test_who_leaves_while_his_shard_is_being_sent_gets_no_mail(either_house: House) -> None:
-    house = either_house
+def test_who_leaves_while_his_shard_is_being_sent_gets_no_mail(house: House) -> None:
     paper, edition_id = sending(house, ANN, BOB)
     during_the_first_mail(house.inbox, lambda: paper.leave(BOB))
 
@@ -337,8 +336,7 @@ def test_who_pauses_until_today_is_mailed_today(house: House) -> None:
 # Staff and the clock
 
 
-def test_a_hold_in_the_middle_of_a_run_stops_at_the_next_mail(either_house: House) -> None:
-    house = either_house
+def test_a_hold_in_the_middle_of_a_run_stops_at_the_next_mail(house: House) -> None:
     _, edition_id = sending(house, ANN, BOB, CLEO)
 
     def hold() -> None:
@@ -392,9 +390,9 @@ def test_an_edition_held_until_finish_by_expires_whole(house: House) -> None:
 
 
 def test_a_stop_in_the_middle_of_a_shard_finishes_what_is_in_flight_and_gives_the_rest_back(
-    either_house: House,
+    house: House,
 ) -> None:
-    house, stop = either_house, Event()
+    stop = Event()
     _, edition_id = sending(house, ANN, BOB, CLEO)
     during_the_first_mail(house.inbox, stop.set)
 

@@ -84,8 +84,7 @@ def test_a_mail_exists_if_and_only_if_what_it_is_about_was_committed(either_hous
     assert house.inbox.mails == []
 
 
-def test_mails_go_out_in_the_order_in_which_they_came(either_house: House) -> None:
-    house = either_house
+def test_mails_go_out_in_the_order_in_which_they_came(house: House) -> None:
     for number in (3, 1, 2):
         put(house, f"reader{number}@example.org")
     house.later(seconds=1)

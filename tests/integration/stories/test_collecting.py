@@ -121,8 +121,7 @@ def test_collecting_twice_doubles_nothing(either_house: House, outlet: RawOutlet
     assert source(house, source_id).state is SourceState.OK
 
 
-def test_a_changed_title_updates_the_story_and_keeps_its_first_date(either_house: House, outlet: RawOutlet) -> None:
-    house = either_house
+def test_a_changed_title_updates_the_story_and_keeps_its_first_date(house: House, outlet: RawOutlet) -> None:
     outlet.pages["/feed"] = feed(item("Fire", "https://a.example/1", guid="1"))
     source_id = follow(house, outlet.url("/feed"))
     poll(house, source_id)
