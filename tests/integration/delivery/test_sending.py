@@ -41,18 +41,6 @@ from tests.support.worker_process import running_worker
 ANN, BOB, CLEO = "ann@example.org", "bob@example.org", "cleo@example.org"
 
 
-@pytest.fixture
-def relay() -> Iterator[MisbehavingRelay]:
-    with running_relay() as relay:
-        yield relay
-
-
-@pytest.fixture
-def shaky_house(build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay) -> House:
-    """A house whose relay misbehaves."""
-    return build_house(sqlite_url, mail=MailConfig(host=relay.host, port=relay.port))
-
-
 def refusing(address: str, reply: str, tried: list[str] | None = None) -> Callable[[str], str]:
     def answer(recipient: str) -> str:
         if recipient == address and tried is not None:

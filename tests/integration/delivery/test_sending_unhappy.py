@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from newsletter.delivery import ledger
@@ -18,7 +16,7 @@ from newsletter.mail.smtp import Outcome, Reply
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.consent import Origin
 from tests.conftest import BuildHouse, House
-from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, running_relay
+from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at
 from tests.support.newsroom import (
     delivery,
     edition_state,
@@ -29,18 +27,6 @@ from tests.support.newsroom import (
 from tests.support.ports import free_port
 
 ANN, BOB, CLEO = "ann@example.org", "bob@example.org", "cleo@example.org"
-
-
-@pytest.fixture
-def relay() -> Iterator[MisbehavingRelay]:
-    with running_relay() as relay:
-        yield relay
-
-
-@pytest.fixture
-def shaky_house(build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay) -> House:
-    """A house whose relay misbehaves."""
-    return build_house(sqlite_url, mail=MailConfig(host=relay.host, port=relay.port))
 
 
 @pytest.mark.parametrize("reply", ["530 5.7.0 authentication required", "553 5.7.1 sender address rejected"])

@@ -25,18 +25,6 @@ from tests.support.ports import free_port
 ANN, BOB = "ann@example.org", "bob@example.org"
 
 
-@pytest.fixture
-def relay() -> Iterator[MisbehavingRelay]:
-    with running_relay() as relay:
-        yield relay
-
-
-@pytest.fixture
-def shaky_house(build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay) -> House:
-    """A house whose relay misbehaves."""
-    return build_house(sqlite_url, mail=MailConfig(host=relay.host, port=relay.port))
-
-
 def put(house: House, to: str, message: str = "The relay is away") -> int:
     """A mail to staff; its id."""
     with house.app.app_context():
