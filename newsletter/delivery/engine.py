@@ -12,7 +12,7 @@ from newsletter.foundation import alerts
 from newsletter.foundation.database import transaction
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import outbox
-from newsletter.mail.smtp import RelayUnavailable
+from newsletter.mail.smtp import ConversationBroken, RelayUnavailable, SenderRefused
 from newsletter.subscribers import signing_up
 
 IDLE_SECONDS = 0.5
@@ -49,11 +49,17 @@ class Worker:
         job = self._job
         settled = ledger.settle(job.clock.now())
         answered = signing_up.answer_due(job.clock.now(), self._keys, job.links)
-        sent = outbox.send_due(job.transport, job.config, job.links, job.clock, job.stop)
+        handed_over, hindered = 0, None
+        try:
+            handed_over = outbox.send_due(job.transport, job.config, job.links, job.clock, job.stop)
+        except (ConversationBroken, SenderRefused) as error:
+            hindered = error  # by one mail; the relay is there, so the editions have their turn
         shard = deliver_next_shard(job)
-        if sent or shard:
+        if hindered:
+            raise hindered
+        if handed_over or shard:
             self._relay_is_back()
-        return bool(settled or answered or sent or shard)
+        return bool(settled or answered or handed_over or shard)
 
     def until_idle(self) -> None:
         """Work until nothing is due, or the relay is away, or the stop is set."""

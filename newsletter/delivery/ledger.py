@@ -242,6 +242,17 @@ def take_back(row: Claimed, attempt: str, now: datetime) -> None:
         )
 
 
+def put_off(edition_id: int, now: datetime, until: datetime) -> None:
+    """Let everything of an edition that is due and in nobody's hands wait, so that the others have their turn."""
+    with transaction() as session:
+        session.execute(
+            sa.update(Delivery)
+            .where(Delivery.edition_id == edition_id, *_is_due(now))
+            .values(next_attempt_at=until, updated_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def give_back(rows: Sequence[Claimed], now: datetime, until: datetime) -> None:
     """End the lease of rows that were not begun; they are due again at `until`."""
     with transaction() as session:

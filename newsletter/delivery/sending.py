@@ -20,7 +20,15 @@ from newsletter.foundation.links import Links, Purpose
 from newsletter.mail import addresses
 from newsletter.mail.envelopes import return_path
 from newsletter.mail.message import Letter, Message, Reader, Sender
-from newsletter.mail.smtp import Connection, ConversationBroken, Outcome, RelayUnavailable, Reply, Transport
+from newsletter.mail.smtp import (
+    Connection,
+    ConversationBroken,
+    Outcome,
+    RelayUnavailable,
+    Reply,
+    SenderRefused,
+    Transport,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +64,9 @@ def deliver_next_shard(job: Job) -> bool:
         while run.goes_on():
             with job.transport.connected() as connection:
                 run.through(connection)
+    except SenderRefused:
+        ledger.put_off(shard.edition_id, job.clock.now(), job.clock.now() + RELAY_PAUSE)
+        raise
     finally:
         run.give_back_the_rest()
     return True

@@ -24,9 +24,18 @@ from newsletter.foundation.links import Links
 from newsletter.mail import addresses, templates
 from newsletter.mail.envelopes import return_path
 from newsletter.mail.message import Letter, Message, Reader, Sender
-from newsletter.mail.smtp import Connection, ConversationBroken, Outcome, RelayUnavailable, Reply, Transport
+from newsletter.mail.smtp import (
+    Connection,
+    ConversationBroken,
+    Outcome,
+    RelayUnavailable,
+    Reply,
+    SenderRefused,
+    Transport,
+)
 
 LEASE = timedelta(minutes=5)
+SENDER_PAUSE = timedelta(minutes=1)
 RETRIES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120, 240, 480))
 
 
@@ -80,19 +89,19 @@ def put(name: str, *, to: str, sender: Sender, now: datetime, **data: object) ->
 
 
 def send_due(transport: Transport, config: Config, links: Links, clock: Clock, stop: Event | None = None) -> int:
-    """Send every mail that is due, until `stop` is set, and say how many went out.
+    """Send every mail that is due, until `stop` is set, and say how many the relay was asked to take.
 
     Raises RelayUnavailable when the relay is away; then what was not sent stays due.
     """
-    sent = 0
+    handed_over = 0
     if not _any_due(clock.now()):
         return 0
     with transport.connected() as connection:
         while not (stop and stop.is_set()) and (mail := _claim(clock.now())) is not None:
             reply = _hand_over(mail, connection, config, links, clock)
             _record(mail.id, reply, clock.now())
-            sent += reply.outcome is Outcome.ACCEPTED
-    return sent
+            handed_over += 1
+    return handed_over
 
 
 def _hand_over(mail: OutboxMail, connection: Connection, config: Config, links: Links, clock: Clock) -> Reply:
@@ -106,8 +115,9 @@ def _hand_over(mail: OutboxMail, connection: Connection, config: Config, links: 
     except ConversationBroken as error:
         _record(mail.id, Reply(Outcome.DEFERRED, str(error)), clock.now())
         raise
-    except RelayUnavailable:
-        _give_back(mail.id, clock.now())
+    except RelayUnavailable as error:
+        pause = SENDER_PAUSE if isinstance(error, SenderRefused) else timedelta()
+        _give_back(mail.id, clock.now() + pause)
         raise
 
 
@@ -191,9 +201,9 @@ def _tell(mail: OutboxMail, now: datetime) -> None:
     )
 
 
-def _give_back(mail_id: int, now: datetime) -> None:
-    """The relay went away, which is not this mail's fault: it is due again, and the attempt does not count."""
+def _give_back(mail_id: int, until: datetime) -> None:
+    """The relay did not look at this mail: it is due again, and the attempt does not count."""
     with transaction() as session:
         mail = session.get_one(OutboxMail, mail_id)
-        mail.next_attempt_at = now
+        mail.next_attempt_at = until
         mail.attempts -= 1

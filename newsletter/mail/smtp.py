@@ -43,6 +43,11 @@ class ConversationBroken(RelayUnavailable):
     """The relay {host}:{port} broke the conversation off: {cause}. Nothing is lost; it is tried again."""
 
 
+class SenderRefused(RelayUnavailable):
+    """The relay {host}:{port} does not send for {sender}: {cause}. Nothing is lost; it is tried again. Mend the
+    address, or set bounce_address under [mail]."""
+
+
 class Connection(Protocol):
     """One conversation with a relay."""
 
@@ -142,7 +147,8 @@ class _SmtpConnection:
             raise RelayUnavailable(**self._relay, cause=_words(error)) from error
         if code != 250:
             self._forget()
-            raise RelayUnavailable(**self._relay, cause=f"{code} {_decoded(text)}")
+            refused = RelayUnavailable if code == 421 else SenderRefused
+            raise refused(**self._relay, sender=sender, cause=f"{code} {_decoded(text)}")
 
     def _forget(self) -> None:
         """End the mail that was refused. Where the relay has hung up, the next mail will find out."""

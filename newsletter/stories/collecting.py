@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,9 @@ from newsletter.stories.asking import Answer, Ask, answer_to, answers
 from newsletter.stories.fetching import AnsweredWith, FeedGone, Fetcher
 from newsletter.stories.models import NewsletterSource, Source, SourceState, Story, latest_of, source
 from newsletter.stories.outlines import Outline
-from newsletter.stories.parsing import ParsedStory
+from newsletter.stories.parsing import NotAFeed, ParsedStory
+
+log = logging.getLogger(__name__)
 
 
 class SourceExists(NewsletterError):
@@ -127,18 +130,28 @@ def collect_due(now: datetime, fetcher: Fetcher) -> list[Collected]:
     )
     asks = [_ask_of(due) for due in db.session.scalars(query.order_by(Source.next_poll_at, Source.id))]
     db.session.rollback()  # no transaction stays open while the network is waited for
-    return [_keep(answer, now) for answer in answers(asks, fetcher, now)]
+    return [_keep_or_say_why(answer, now) for answer in answers(asks, fetcher, now)]
 
 
 def collect(source_id: int, now: datetime, fetcher: Fetcher) -> Collected:
     """Poll one source. Whatever is wrong with it is written on the source, and raised to nobody."""
     ask = _ask_of(source(source_id))
     db.session.rollback()
-    return _keep(answer_to(ask, fetcher, now), now)
+    return _keep_or_say_why(answer_to(ask, fetcher, now), now)
 
 
 def _ask_of(due: Source) -> Ask:
     return Ask(due.id, due.url, due.etag, due.last_modified)
+
+
+def _keep_or_say_why(answer: Answer, now: datetime) -> Collected:
+    """An answer that cannot be kept is a fault of its source, and does not end the round for the others."""
+    try:
+        return _keep(answer, now)
+    except Exception:
+        log.exception("What %s answered could not be kept.", answer.ask.url)
+        error = NotAFeed(problem="what it holds could not be kept, and our log says why")
+        return _keep(Answer(answer.ask, error=error), now)
 
 
 def _keep(answer: Answer, now: datetime) -> Collected:
@@ -171,7 +184,9 @@ def _take(polled: Source, answer: Answer, now: datetime) -> tuple[int, int]:
     polled.error, polled.failing_since, polled.failures = None, None, 0
     polled.succeeded_at = now
     if fetched:
-        polled.etag, polled.last_modified = _validator(fetched.etag, 1000), _validator(fetched.last_modified, 100)
+        unchanged = fetched.body is None  # RFC 9110 wants the validators in a 304 too; many servers leave them out
+        polled.etag = _validator(fetched.etag, 1000) or (polled.etag if unchanged else None)
+        polled.last_modified = _validator(fetched.last_modified, 100) or (polled.last_modified if unchanged else None)
         if fetched.moved_to:
             _move(polled, fetched.moved_to, now)
     interval = polling.next_interval(timedelta(seconds=polled.interval_seconds), new > 0, feed.ttl if feed else None)
@@ -183,8 +198,8 @@ def _take(polled: Source, answer: Answer, now: datetime) -> tuple[int, int]:
 
 
 def _validator(text: str | None, longest: int) -> str | None:
-    """A validator as it is sent back; one that is too long to keep is done without."""
-    return text if text and len(text) <= longest else None
+    """A validator as it is sent back; one that is too long to keep, or that no header may hold, is done without."""
+    return text if text and len(text) <= longest and text.isascii() and text.isprintable() else None
 
 
 def _move(polled: Source, url: str, now: datetime) -> None:

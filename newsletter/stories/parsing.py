@@ -95,7 +95,7 @@ def _feedparsed(body: bytes, headers: dict[str, str]) -> Any:
 
 
 def _ttl(text: str | None) -> timedelta | None:
-    return timedelta(minutes=min(int(text), 1440)) if text and text.strip().isdecimal() else None
+    return timedelta(minutes=min(int(text), 1440)) if text and re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else None
 
 
 def _problem(body: bytes, feed: Any) -> str:
@@ -129,8 +129,8 @@ def _whole(stories: Iterable[ParsedStory | None]) -> tuple[ParsedStory, ...]:
 
 
 def _entry(entry: Any, base: str, position: int, now: datetime) -> ParsedStory | None:
-    link = _address(entry.get("link", ""), base)
-    title = _text(entry.get("title", ""))
+    link = _address(entry.get("link") or "", base)
+    title = _text(entry.get("title") or "")
     if not title or not link:
         return None
     summary = _text(entry.get("summary", "") or _first_content(entry))
@@ -248,12 +248,17 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
+UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no address holds and no database keeps; a JSON Feed can say all of it."""
+
+
 def _address(text: str, base: str) -> str:
     """`text` as a whole http address; empty when it is none."""
-    if not text.strip():
+    written = "".join(text.split())
+    if not written or UNWRITABLE.search(written):
         return ""
     try:
-        address = urljoin(base, "".join(text.split()))
+        address = urljoin(base, written)
         parts = urlsplit(address)
     except ValueError:
         return ""
