@@ -83,7 +83,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
         host = f"[{web.host}]" if ":" in web.host else web.host
         settings: dict[str, Any] = {
             "bind": f"{host}:{web.port}",
-            "worker_class": "gthread",
+            "worker_class": "newsletter.operations.hurrying.HurryingWorker",
             "workers": web.workers,
             "threads": web.threads,
             "graceful_timeout": 30,

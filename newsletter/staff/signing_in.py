@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cache
 from threading import BoundedSemaphore
@@ -21,6 +23,7 @@ from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.database import db, transaction
 from newsletter.foundation.errors import NewsletterError, NotFound
 from newsletter.foundation.links import LinkExpired, LinkInvalid, Links
+from newsletter.foundation.network import network_of
 from newsletter.foundation.text import one_line
 from newsletter.mail import addresses
 from newsletter.staff.models import Role, SignInFailure, SignInLink, Staff, StaffSession
@@ -28,12 +31,16 @@ from newsletter.staff.models import Role, SignInFailure, SignInLink, Staff, Staf
 LINK_LIFE = timedelta(hours=24)
 SESSION_LIFE = timedelta(days=14)
 SHORTEST_PASSWORD = 12
-FAILURES_PER_ACCOUNT = 10
-FAILURES_PER_IP = 30
+FAILURES_PER_PERSON = 10
+"""For one account from one network, so that strangers elsewhere lock nobody out."""
+FAILURES_PER_ACCOUNT = 100
+FAILURES_PER_NETWORK = 30
 FAILURES_COUNT_FOR = timedelta(minutes=15)
 
 _hasher = PasswordHasher()
 _hashing = BoundedSemaphore(2)
+_at_the_door = BoundedSemaphore(4)
+"""Who is being hashed or waits for it. The web has 8 threads by default, and readers need some."""
 
 
 class StaffUnknown(NotFound):
@@ -50,6 +57,10 @@ class SignInRefused(NewsletterError):
 
 class TooManyFailures(NewsletterError):
     """There were too many wrong passwords. Wait a quarter of an hour, or sign in with a one-time link."""
+
+
+class SignInBusy(NewsletterError):
+    """Too many people are signing in at this moment. Please try again in a few seconds."""
 
 
 class PasswordTooShort(NewsletterError):
@@ -127,16 +138,17 @@ def use_link(token: str, now: datetime, ip: str | None, user_agent: str) -> str:
 def sign_in(address_text: str, password: str, now: datetime, ip: str, user_agent: str) -> str:
     """Sign in by password; gives the session's token. Takes the same time for unknown addresses.
 
-    Raises SignInRefused, TooManyFailures.
+    Raises SignInRefused, TooManyFailures, SignInBusy.
     """
+    network = _network(ip)
     address = addresses.normalise(one_line(address_text))[: addresses.LONGEST]
-    if _failures(address, ip, now):
+    if _failures(address, network, now):
         raise TooManyFailures
     person = _staff_at(address)
     password_hash = person.password_hash if person and person.password_hash else None
     db.session.rollback()  # hashing takes long; no transaction waits for it
     if not _matches(password_hash, password):
-        _note_failure(address, ip, now)
+        _note_failure(address, network, now)
         raise SignInRefused
     with transaction():
         person = _staff_at(address)
@@ -145,8 +157,26 @@ def sign_in(address_text: str, password: str, now: datetime, ip: str, user_agent
         return _open_session(person, now, ip, user_agent, "password")
 
 
+def _network(ip: str) -> str:
+    with suppress(ValueError):
+        return network_of(ip)
+    return ""
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One of two places to hash in, for which only a few may wait. Raises SignInBusy."""
+    if not _at_the_door.acquire(blocking=False):
+        raise SignInBusy
+    try:
+        with _hashing:
+            yield
+    finally:
+        _at_the_door.release()
+
+
 def _matches(password_hash: str | None, password: str) -> bool:
-    with _hashing:
+    with _turn():
         try:
             _hasher.verify(password_hash or _nobodys(), password)
         except (VerificationError, InvalidHashError):
@@ -160,23 +190,25 @@ def _nobodys() -> str:
     return _hasher.hash(secrets.token_urlsafe(16))
 
 
-def _failures(address: str, ip: str, now: datetime) -> bool:
+def _failures(address: str, network: str, now: datetime) -> bool:
     since = now - FAILURES_COUNT_FOR
 
-    def count(condition: sa.ColumnElement[bool]) -> int:
-        query = sa.select(sa.func.count()).select_from(SignInFailure).where(condition, SignInFailure.at > since)
+    def count(*conditions: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).select_from(SignInFailure).where(*conditions, SignInFailure.at > since)
         return db.session.scalar(query) or 0
 
+    at_account, from_network = SignInFailure.address == address, SignInFailure.ip == network
     return (
-        count(SignInFailure.address == address) >= FAILURES_PER_ACCOUNT
-        or count(SignInFailure.ip == ip) >= FAILURES_PER_IP
+        count(at_account, from_network) >= FAILURES_PER_PERSON
+        or count(at_account) >= FAILURES_PER_ACCOUNT
+        or count(from_network) >= FAILURES_PER_NETWORK
     )
 
 
-def _note_failure(address: str, ip: str, now: datetime) -> None:
+def _note_failure(address: str, network: str, now: datetime) -> None:
     with transaction() as session:
         session.execute(sa.delete(SignInFailure).where(SignInFailure.at < now - timedelta(days=1)))
-        session.add(SignInFailure(address=address, ip=ip, at=now))
+        session.add(SignInFailure(address=address, ip=network, at=now))
 
 
 def _open_session(person: Staff, now: datetime, ip: str | None, user_agent: str, means: str) -> str:

@@ -163,7 +163,9 @@ def search(text: str, *, before: int | None = None, limit: int = 50) -> Sequence
     """Subscribers with `text` anywhere in their address, the newest first, continuing below id `before`."""
     query = sa.select(Subscriber).order_by(Subscriber.id.desc()).limit(limit)
     if text:
-        query = query.where(Subscriber.normalised.contains(text.casefold(), autoescape=True))
+        # An international domain is compared in its ASCII form, and typed as it is read.
+        column = Subscriber.normalised if text.isascii() else sa.func.lower(Subscriber.address)
+        query = query.where(column.contains(text.lower(), autoescape=True))
     if before is not None:
         query = query.where(Subscriber.id < before)
     return db.session.scalars(query.options(sa.orm.selectinload(Subscriber.subscriptions))).all()

@@ -81,7 +81,10 @@ class TrustedProxies:
         self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._trusts(address_of(environ.get("REMOTE_ADDR", ""))):
+        remote = address_of(environ.get("REMOTE_ADDR", ""))
+        if remote is not None:
+            environ["REMOTE_ADDR"] = remote
+        if self._trusts(remote):
             self._believe(environ)
         return self._app(environ, start_response)
 

@@ -18,7 +18,7 @@ from newsletter.foundation.links import LinkExpired, LinkInvalid
 from newsletter.staff import rights, signing_in
 from newsletter.staff.models import Role, Staff
 from newsletter.staff.rights import Right
-from newsletter.staff.signing_in import LinkUsed, SignInRefused, TooManyFailures
+from newsletter.staff.signing_in import LinkUsed, SignInBusy, SignInRefused, TooManyFailures
 from newsletter.web.security import at_fault
 
 pages = Blueprint("admin", __name__, url_prefix="/admin")
@@ -100,6 +100,8 @@ def sign_in() -> ResponseReturnValue:
         )
     except TooManyFailures as error:
         return render_template("admin/sign_in.html", address=address, error=str(error)), 429
+    except SignInBusy as error:
+        return render_template("admin/sign_in.html", address=address, error=str(error)), 503
     except SignInRefused as error:
         return render_template("admin/sign_in.html", address=address, error=str(error)), 422
     return _welcome(token)
