@@ -101,13 +101,19 @@ Piece = bytes | tuple[str, Callable[[str], str]]
 
 def _head(letter: Letter) -> bytes:
     head = EmailMessage(policy=SMTP)
-    head["Subject"] = letter.subject
     head["Date"] = format_datetime(letter.date)
     for name, value in letter.headers.items():
         head[name] = value
     head["MIME-Version"] = "1.0"
     rest = head.as_bytes().removesuffix(b"\r\n")  # the empty line that would end the head
-    return _from(letter.sender).encode("ascii") + rest
+    return (_from(letter.sender) + _subject(letter.subject)).encode("ascii") + rest
+
+
+def _subject(text: str) -> str:
+    """Folded as encoded words of whole characters; the standard library's policy loses some odd spaces."""
+    line = one_line(text)
+    encoded = Header(line, None if line.isascii() else "utf-8", header_name="Subject").encode(linesep="\r\n")
+    return f"Subject: {encoded}\r\n"
 
 
 def _from(sender: Sender) -> str:
