@@ -58,7 +58,7 @@ def edition_compose(slug: str | None, day: datetime | None, slot_id: int | None)
 @of_edition
 @as_json
 @in_app
-def editionshow(slug: str | None, day: datetime | None, slot_id: int | None, json_: bool) -> None:
+def edition_show(slug: str | None, day: datetime | None, slot_id: int | None, json_: bool) -> None:
     """Print an edition's stories, each with the reason it was chosen."""
     found = _existing(slug, day, slot_id)
     if json_:

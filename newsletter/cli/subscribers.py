@@ -35,7 +35,7 @@ def subscribers_add(address: str, slug: str | None) -> None:
 @click.argument("address")
 @as_json
 @in_app
-def subscribersshow(address: str, json_: bool) -> None:
+def subscribers_show(address: str, json_: bool) -> None:
     """What is known about a reader."""
     person = subscriber_at(addresses.normalise(addresses.parse(address)))
     if person is None:

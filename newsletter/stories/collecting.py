@@ -204,7 +204,7 @@ def _validator(text: str | None, longest: int) -> str | None:
 
 def _move(polled: Source, url: str, now: datetime) -> None:
     """Follow a permanent redirect, unless another source is there already."""
-    if len(url) > 2000 or db.session.scalar(sa.select(Source.id).where(Source.url == url)):
+    if len(url) > 2000 or _source_at(url):
         return
     audit.record(SYSTEM, "source.move", f"source:{polled.id}", now, before=polled.url, after=url)
     polled.url = url

@@ -19,7 +19,7 @@ WAITS_AT = time(5, 59)
 
 
 class DemoClock:
-    """Tells the demo's time. `machine_time` gives the machine's, in seconds; it is handed in by tests."""
+    """Tells the demo's time from its file and the seconds that the machine has counted since it was set."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

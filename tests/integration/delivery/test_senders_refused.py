@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
@@ -21,17 +19,6 @@ from tests.support.ports import free_port
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 WORDS = {"service_name": "Post", "message": "m", "remedy": "r", "admin_link": "https://news.example.org/admin/"}
-
-
-@pytest.fixture
-def relay() -> Iterator[MisbehavingRelay]:
-    with running_relay() as relay:
-        yield relay
-
-
-@pytest.fixture
-def shaky_house(build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay) -> House:
-    return build_house(sqlite_url, mail=MailConfig(host=relay.host, port=relay.port))
 
 
 def test_a_newsletter_whose_sender_is_refused_does_not_stop_the_others(
