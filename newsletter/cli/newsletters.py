@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, time
+from pathlib import Path
 
 import click
 
@@ -12,7 +14,7 @@ from newsletter.foundation.clock import the_clock
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import newsletter, newsletters
 from newsletter.newsletters.settings import NewNewsletter
-from newsletter.stories import collecting, outlines
+from newsletter.stories import following, gating, outlines
 
 
 @main.group("newsletters")
@@ -57,7 +59,7 @@ def newsletters_add(
         click.echo(f"Made {made.name}. Now its feeds: newsletter sources add URL")
         return
     listed = outlines.starter(starter)
-    added = collecting.import_sources(newsletter(slug), listed, the_clock().now(), COMMAND, on_topic=True)
+    added = following.import_sources(newsletter(slug), listed, the_clock().now(), COMMAND, on_topic=True)
     click.echo(f"Made {made.name} with {added} feeds. Now: newsletter collect")
 
 
@@ -74,6 +76,48 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
         if not equals:
             raise click.UsageError(f"“{key}” is not of the form KEY=VALUE.")
     return {key.strip(): value for key, _, value in split}
+
+
+@newsletters_.command("show")
+@click.argument("slug", required=False)
+@as_json
+@in_app
+def newsletters_show(slug: str | None, json_: bool) -> None:
+    """Print a newsletter's settings, as newsletters set would change them."""
+    shown = newsletter(slug)
+    values = {key: settings.as_text(getattr(shown, key)) for key in settings.READERS}
+    if json_:
+        click.echo(json.dumps(values, ensure_ascii=False))
+        return
+    for key, value in values.items():
+        click.echo(f"{key}={value}")
+
+
+@newsletters_.command("topic")
+@click.argument("slug")
+@click.argument("topic", required=False, metavar="[NAME|FILE.toml|none]")
+@in_app
+def newsletters_topic(slug: str, topic: str | None) -> None:
+    """Let only stories about a topic in: one that comes with the product, or one's own words from FILE.toml.
+
+    Without a topic, print the words of the present one, to begin one's own from.
+    """
+    if topic is None:
+        click.echo(gating.words_of(newsletter(slug)).rstrip() or "Everything is let in: there is no topic.")
+        return
+    changed = gating.set_topic(slug, _topic_text(topic), the_clock().now(), COMMAND)
+    click.echo(f"{changed.name} takes stories {'about ' + topic if changed.topic else 'about everything'}.")
+
+
+def _topic_text(topic: str) -> str:
+    if topic == "none":
+        return ""
+    if not topic.endswith(".toml"):
+        return topic
+    try:
+        return Path(topic).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{topic} cannot be read: {error}", param_hint="topic") from error
 
 
 @newsletters_.command("set")

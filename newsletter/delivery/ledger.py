@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from newsletter.delivery.models import Delivery, DeliveryState, SkipReason
-from newsletter.editions.models import Edition, EditionState, editions_in
+from newsletter.editions.models import Edition, EditionState, Revision, editions_in
 from newsletter.foundation import alerts
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.smtp import Outcome, Reply
@@ -30,9 +30,10 @@ DUE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
 @dataclass(frozen=True)
 class Claimed:
-    """A row of a leased shard: whom it is for."""
+    """A row of a leased shard: whom it is for, and which revision he gets."""
 
     id: int
+    revision_id: int
     subscription_id: int
     address: str
     lease: str
@@ -96,25 +97,33 @@ def _editions_with_due_rows(now: datetime) -> sa.Select[tuple[int]]:
 
 def _shard(edition_id: int, claimed: Sequence[int], lease: str) -> Shard | None:
     rows = db.session.execute(
-        sa.select(Delivery.id, Delivery.subscription_id, Delivery.revision_id, Subscriber.address)
+        sa.select(Delivery.id, Delivery.subscription_id, Subscriber.address)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id, isouter=True)
         .where(Delivery.id.in_(claimed))
         .order_by(Delivery.id)
     ).all()
     if not rows:
         return None
+    sealed = sa.select(sa.func.max(Revision.id)).where(*_is_sealed(edition_id))
+    revision_id = db.session.scalars(sealed).one()
     return Shard(
         edition_id,
-        rows[0].revision_id,
-        tuple(Claimed(r.id, r.subscription_id, r.address, lease) for r in rows),
+        revision_id,
+        tuple(Claimed(r.id, revision_id, r.subscription_id, r.address, lease) for r in rows),
     )
+
+
+def _is_sealed(
+    edition_id: int | sa.orm.InstrumentedAttribute[int],
+) -> tuple[sa.ColumnElement[bool], ...]:
+    return Revision.edition_id == edition_id, Revision.sealed_at.is_not(None)
 
 
 def start(row: Claimed, now: datetime) -> str | None:
     """Make a leased row `sending`, in the caller's transaction, and give the attempt its name.
 
-    None when it may not be sent any more: the lease was lost, the edition is held or paused, or the person has left
-    meanwhile; then the row says so.
+    None when it may not be sent any more: the lease was lost, the edition is held or paused or has a new revision, or
+    the person has left meanwhile; then the row says so.
     """
     attempt = secrets.token_hex(8)
     started = _change(
@@ -127,7 +136,9 @@ def start(row: Claimed, now: datetime) -> str | None:
         ),
         sa.exists().where(*_reads_on(Delivery.local_date)),
         ~sa.exists().where(*_is_suppressed()),
+        ~sa.exists().where(*_is_sealed(Delivery.edition_id), Revision.id > row.revision_id),
         state=DeliveryState.SENDING,
+        revision_id=row.revision_id,
         attempt=attempt,
         attempts=Delivery.attempts + 1,
         lease_until=now + LEASE,
@@ -266,6 +277,16 @@ def give_back(rows: Sequence[Claimed], now: datetime, until: datetime) -> None:
             .values(next_attempt_at=until, updated_at=now, **NO_LEASE)
             .execution_options(synchronize_session=False)
         )
+
+
+def cancel(edition_id: int, now: datetime) -> None:
+    """Send nothing more of an edition, in the caller's transaction. What is on its way at the moment still arrives."""
+    db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.edition_id == edition_id, Delivery.state.in_(DUE))
+        .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.CANCELLED, updated_at=now, **NO_LEASE)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def settle(now: datetime) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from newsletter.delivery import ledger
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
-from newsletter.editions import rendering
+from newsletter.editions import rendering, withdrawing
+from newsletter.editions.illustrating import illustrate
 from newsletter.editions.models import (
     Edition,
     EditionState,
@@ -27,6 +30,10 @@ from newsletter.foundation.errors import NewsletterError, Refused
 from newsletter.mail.suppression import Suppression
 from newsletter.newsletters.calendar import FINISH_WITHIN
 from newsletter.newsletters.models import Approval, lock_slot
+from newsletter.stories import marking
+from newsletter.stories.fetching import the_fetcher
+from newsletter.stories.models import same_page
+from newsletter.stories.pictures import the_pictures
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
 
 log = logging.getLogger(__name__)
@@ -78,6 +85,42 @@ def _seal(found: Edition, now: datetime) -> Revision:
         )
         revision.sealed_at = now
     return revision
+
+
+def withdraw(story_id: int, reason: str, now: datetime, by: Actor) -> list[Edition]:
+    """Take a story down everywhere, and say which editions that are not sent were changed.
+
+    A draft loses it. An edition that was approved stays approved without it, and of one that is going out the copies
+    that remain are without it; one that has nothing left is held, or stopped. Raises StoryUnknown, TemplateBroken.
+    """
+    with transaction():
+        gone = same_page(marking.withdraw(story_id, reason, now, by))
+        changed = [_take_out(edition_id, gone, now, by) for edition_id in withdrawing.unsent_with(gone)]
+    for one in changed:
+        if one.revision and one.revision.sealed_at is None:
+            illustrate(one.revision.id, now, the_fetcher(), the_pictures())
+    return changed
+
+
+def said_of(changed: Sequence[Edition]) -> str:
+    """Which editions a withdrawal changed, in a sentence."""
+    if not changed:
+        return "No edition that is not sent yet had it."
+    return "It was taken out of " + ", ".join(f"{one.newsletter.name} of {one.local_date}" for one in changed) + "."
+
+
+def _take_out(edition_id: int, gone: set[int], now: datetime, by: Actor) -> Edition:
+    found = _locked(edition_id)
+    sealed = found.revision is not None and found.revision.sealed_at is not None
+    left = withdrawing.save_without(found, gone, now, by)
+    if left.items and sealed:
+        _seal(found, now)
+    elif not left.items and found.state is EditionState.SENDING:
+        ledger.cancel(edition_id, now)
+    elif not left.items:
+        found.state = EditionState.DRAFTED
+        put_on_hold(found, "all of its stories were withdrawn", now)
+    return found
 
 
 def send(edition_id: int, now: datetime, by: Actor, typed_date: str | None = None) -> Edition:

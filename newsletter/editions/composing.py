@@ -2,68 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 
 from newsletter.editions.models import Item, items_sent
 from newsletter.newsletters.models import Newsletter, Slot
-from newsletter.stories import ranking
+from newsletter.stories import gating, ranking, topics
 from newsletter.stories.canonical import canonical
-from newsletter.stories.grouping import Group, StoryText, group_stories
+from newsletter.stories.grouping import Background, Group, StoryText, background_of, group_stories
 from newsletter.stories.models import (
     Mark,
     NewsletterSource,
     Story,
     StoryMark,
     marks_of,
+    newest_story_id,
     sources_of,
     stories_between,
+    texts_before,
 )
-from newsletter.stories.ranking import Candidate, Carried, Chosen
+from newsletter.stories.ranking import Candidate, Carried, Chosen, PassedOver
+from newsletter.stories.topics import Topic
 
 CARRIED_FOR = timedelta(days=6)
 ALSO_COVERED_AT_MOST = 6
+TOLD_LETTERS = 4000
+
+BACKGROUND_DAYS = timedelta(days=21)
+BACKGROUND_STORIES = 5000
+"""Enough to know which words are common; more would only take longer."""
+
+NEAR_MISSES, OFF_TOPIC = 25, 10
+"""How many of the groups that did not make it are kept with a draft, for staff to look at."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A story that is in, those that tell the same event, and why it was chosen."""
+    """A story that is in, those that tell the same event, and why it was chosen.
+
+    `outlets` counts all who told it, `told` is the text of the whole group.
+    """
 
     lead: Story
     others: tuple[Story, ...]
     reason: str
+    section: str = ""
+    is_update: bool = False
+    outlets: int = 1
+    told: str = ""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """An edition's content before it is stored."""
+    """An edition's content before it is stored, with what almost made it."""
 
     subject: str
     preheader: str
     choices: tuple[Choice, ...]
+    passed_over: tuple[PassedOver, ...] = ()
+    newest_story_id: int = 0
+
+
+Groups = list[list[Candidate]]
 
 
 def compose(newsletter: Newsletter, slot: Slot, now: datetime) -> Draft:
-    """Choose from the stories of the newsletter's window before `now`. Reads only."""
-    marks = marks_of(newsletter.id)
-    stories = _visible(stories_between(newsletter.id, now - timedelta(hours=newsletter.window_hours), now), marks)
-    groups = _grouped(stories.values(), newsletter.grouping_threshold, marks)
-    candidates = _candidates(stories.values(), sources_of(newsletter.id), marks)
+    """Choose from the stories of the newsletter's window before `now`. Reads only. Raises TopicUnusable."""
+    newest, marks = newest_story_id(newsletter.id), marks_of(newsletter.id)
+    since = now - timedelta(hours=newsletter.window_hours)
+    stories = _visible(stories_between(newsletter.id, since, now), marks)
+    background = _background(newsletter.id, since)
+    grouped = _grouped(stories.values(), newsletter.grouping_threshold, marks, background)
+    uses = {use.source_id: use for use in sources_of(newsletter.id)}
+    candidates = _candidates(stories.values(), uses, marks, newsletter.sections)
+    groups = [[candidates[id] for id in group.story_ids] for group in grouped]
+    on_topic, off_topic = _by_topic(groups, gating.topic_of(newsletter), stories, uses)
     selection = ranking.choose(
-        [[candidates[id] for id in group.story_ids] for group in groups],
+        on_topic,
         now=now,
         limit=newsletter.items_at_most,
         per_outlet=newsletter.per_outlet_at_most,
+        own_at_least=newsletter.own_at_least,
         carried=[_carried(item, day) for item, day in items_sent(slot.id, now - CARRIED_FOR)],
+        sections=newsletter.sections,
+        background=background,
     )
-    words = {id: group.words for group in groups for id in group.story_ids}
-    choices = tuple(_choice(chosen, stories, words[chosen.lead.id]) for chosen in selection.chosen)
+    by_story = {id: group for group in grouped for id in group.story_ids}
+    choices = tuple(_choice(chosen, stories, by_story[chosen.lead.id]) for chosen in selection.chosen)
+    headlines = [choice.lead.title for choice in choices]
     return Draft(
-        subject=choices[0].lead.title if choices else newsletter.name,
-        preheader=" · ".join(choice.lead.title for choice in choices[1:3]),
+        subject=subject_of(headlines) or newsletter.name,
+        preheader=preheader_of(headlines),
         choices=choices,
+        newest_story_id=newest,
+        passed_over=(*selection.passed_over[:NEAR_MISSES], *_best(off_topic, newsletter, now)),
     )
+
+
+def subject_of(headlines: Sequence[str]) -> str:
+    return headlines[0] if headlines else ""
+
+
+def preheader_of(headlines: Sequence[str]) -> str:
+    return " · ".join(headlines[1:3])
 
 
 def _visible(stories: Iterable[Story], marks: Iterable[StoryMark]) -> dict[int, Story]:
@@ -71,10 +114,18 @@ def _visible(stories: Iterable[Story], marks: Iterable[StoryMark]) -> dict[int, 
     return {story.id: story for story in stories if story.id not in hidden}
 
 
-def _grouped(stories: Iterable[Story], threshold: float, marks: Sequence[StoryMark]) -> list[Group]:
+def _background(newsletter_id: int, before: datetime) -> Background:
+    texts = texts_before(newsletter_id, before, before - BACKGROUND_DAYS, BACKGROUND_STORIES)
+    return background_of(StoryText(n, title, summary, "", None) for n, (title, summary) in enumerate(texts))
+
+
+def _grouped(
+    stories: Iterable[Story], threshold: float, marks: Sequence[StoryMark], background: Background
+) -> list[Group]:
     return group_stories(
-        [StoryText(s.id, s.title, s.summary, s.source.outlet, s.published_at) for s in stories],
+        [StoryText(s.id, s.title, s.summary, s.outlet, s.published_at) for s in stories],
         threshold=threshold,
+        background=background,
         together=_pairs(marks, Mark.TOGETHER),
         apart=_pairs(marks, Mark.APART),
     )
@@ -84,45 +135,92 @@ def _pairs(marks: Iterable[StoryMark], kind: Mark) -> list[tuple[int, int]]:
     return [(m.story_id, m.other_story_id) for m in marks if m.mark is kind and m.other_story_id is not None]
 
 
+Uses = dict[int, NewsletterSource]
+
+
 def _candidates(
-    stories: Iterable[Story], sources: Iterable[NewsletterSource], marks: Iterable[StoryMark]
+    stories: Iterable[Story], uses: Uses, marks: Iterable[StoryMark], sections: Sequence[str]
 ) -> dict[int, Candidate]:
-    uses = {use.source_id: use for use in sources}
     pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED}
-    return {
-        story.id: Candidate(
-            id=story.id,
-            title=story.title,
-            url=canonical(story.url),
-            outlet=story.source.outlet,
-            summary=story.summary,
-            weight=uses[story.source_id].weight,
-            position=story.position,
-            published_at=story.published_at,
-            section=story.section,
-            own=uses[story.source_id].own,
-            pinned=story.id in pinned,
-        )
-        for story in stories
-    }
+    known = {section.casefold(): section for section in sections}
+    return {story.id: _candidate(story, _use(story, uses), known, story.id in pinned) for story in stories}
+
+
+def _use(story: Story, uses: Uses) -> NewsletterSource | None:
+    """How the newsletter uses the story's source; None for a story by hand."""
+    return uses[story.source_id] if story.source_id is not None else None
+
+
+def _candidate(story: Story, use: NewsletterSource | None, sections: dict[str, str], pinned: bool) -> Candidate:
+    return Candidate(
+        id=story.id,
+        title=story.title,
+        url=canonical(story.url) if story.url else "",
+        outlet=story.outlet,
+        summary=story.summary,
+        weight=use.weight if use else 1.0,
+        position=story.position if use else None,
+        published_at=story.published_at,
+        section=next((sections[name] for name in _section_names(story, use) if name in sections), ""),
+        own=use.own if use else False,
+        pinned=pinned,
+    )
+
+
+def _section_names(story: Story, use: NewsletterSource | None) -> Iterator[str]:
+    """The names by which a story may belong to a section, the surest first: its own, its tags', its source's."""
+    yield story.section.casefold()
+    yield from (str(tag).casefold() for tag in story.tags)
+    if use:
+        yield use.section.casefold()
+
+
+def _by_topic(groups: Groups, topic: Topic | None, stories: dict[int, Story], uses: Uses) -> tuple[Groups, Groups]:
+    """The groups that the topic lets through, and the others. What staff pinned or wrote is always let through."""
+    if topic is None:
+        return groups, []
+    on_topic: Groups = []
+    off_topic: Groups = []
+    for group in groups:
+        used = [_use(stories[story.id], uses) for story in group]
+        by_hand = any(use is None for use in used) or any(story.pinned for story in group)
+        about = [topics.judge(topic, story.title, story.summary).about for story in group]
+        passes = by_hand or topics.passes(about, [use.on_topic for use in used if use])
+        (on_topic if passes else off_topic).append(group)
+    return on_topic, off_topic
+
+
+def _best(off_topic: Groups, newsletter: Newsletter, now: datetime) -> list[PassedOver]:
+    scored = sorted(((ranking.score(group, now), group) for group in off_topic), key=lambda one: -one[0].total)
+    return [
+        PassedOver(min(group, key=ranking.leading), score, "not about the newsletter’s topic")
+        for score, group in islice(scored, OFF_TOPIC)
+    ]
 
 
 def _carried(item: Item, day: date) -> Carried:
-    also = " ".join(other["title"] for other in item.also_covered)
     return Carried(
-        url=canonical(item.url),
+        url=canonical(item.url) if item.url else "",
         title=item.headline,
-        text=f"{item.headline} {item.summary} {also}",
-        outlets=1 + len(item.also_covered),
+        text=item.told or f"{item.headline} {item.summary}",
+        outlets=item.outlets,
         on=day,
     )
 
 
-def _choice(chosen: Chosen, stories: dict[int, Story], words: Sequence[str]) -> Choice:
-    others = tuple(stories[other.id] for other in chosen.others[:ALSO_COVERED_AT_MOST])
+def _choice(chosen: Chosen, stories: dict[int, Story], group: Group) -> Choice:
     reason = chosen.score.why
-    if words:
-        reason += "; tied by " + ", ".join(f"“{word}”" for word in words)
+    if group.words:
+        reason += "; tied by " + ", ".join(f"“{word}”" for word in group.words)
     if chosen.update:
-        reason += "; an update, since coverage has doubled"
-    return Choice(stories[chosen.lead.id], others, reason[:500])
+        reason += "; an update of what was told before"
+    members = [stories[id] for id in group.story_ids]
+    return Choice(
+        lead=stories[chosen.lead.id],
+        others=tuple(stories[other.id] for other in chosen.others[:ALSO_COVERED_AT_MOST]),
+        reason=reason[:500],
+        section=chosen.section,
+        is_update=chosen.update,
+        outlets=1 + len(chosen.others),
+        told=" ".join(f"{story.title} {story.summary}" for story in members)[:TOLD_LETTERS],
+    )

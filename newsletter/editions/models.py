@@ -75,7 +75,11 @@ class Edition(Base):
 
 
 class Revision(Base):
-    """One state of an edition's content. Sealed at approval: from then on it never changes (rule 2)."""
+    """One state of an edition's content. Sealed at approval: from then on it never changes (rule 2).
+
+    `passed_over` are the groups that did not make it, the nearest first: a list of {"story_id", "headline", "outlet",
+    "url", "why", "reason"}. `newest_story_id` is of the latest story that was there to be chosen from.
+    """
 
     __tablename__ = "revisions"
     __table_args__ = (sa.UniqueConstraint("edition_id", "number"),)
@@ -89,6 +93,8 @@ class Revision(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(sa.String(340))
     sealed_at: Mapped[datetime | None]
+    passed_over: Mapped[list[Any]] = mapped_column(default=list)
+    newest_story_id: Mapped[int] = mapped_column(default=0)
 
     edition: Mapped[Edition] = relationship(back_populates="revisions")
     items: Mapped[list[Item]] = relationship(order_by="Item.position", cascade="all, delete-orphan", lazy="selectin")
@@ -99,7 +105,9 @@ class Item(Base):
     """A story as it stands in an edition: a snapshot, so that later changes of the story do not change it.
 
     `picture` names our own copy of the picture at `image_url`, and `picture_note` says why there is none.
-    `also_covered` is a list of {"outlet", "title", "url"}; `reason` says why it was chosen.
+    `also_covered` is a list of {"story_id", "outlet", "title", "url"}, and `outlets` counts all who told it. `reason`
+    says why it was chosen. An update tells what is new of an event that an earlier edition told. `told` holds the words
+    of the whole group, by which a later edition knows the event again. A story by hand may have no `url`.
     """
 
     __tablename__ = "items"
@@ -120,6 +128,9 @@ class Item(Base):
     picture: Mapped[str | None] = mapped_column(sa.String(32))
     picture_note: Mapped[str | None] = mapped_column(sa.String(300))
     also_covered: Mapped[list[Any]] = mapped_column(default=list)
+    outlets: Mapped[int] = mapped_column(default=1)
+    is_update: Mapped[bool] = mapped_column(default=False)
+    told: Mapped[str] = mapped_column(sa.Text, default="")
     reason: Mapped[str] = mapped_column(sa.String(500), default="")
     published_at: Mapped[datetime]
 

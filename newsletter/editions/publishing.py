@@ -28,7 +28,9 @@ from newsletter.newsletters import calendar
 from newsletter.newsletters.calendar import Schedule
 from newsletter.newsletters.models import Newsletter, Slot, lock_slot, newsletters
 from newsletter.stories.fetching import the_fetcher
+from newsletter.stories.models import newest_story_id
 from newsletter.stories.pictures import the_pictures
+from newsletter.stories.ranking import PassedOver
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,8 @@ def _draft(slot_id: int, due: Schedule, now: datetime) -> None:
 def _fill(held: Edition, now: datetime) -> bool:
     """Draft a thin edition anew if more stories can be had by now."""
     if not (_is_thin(held) and held.revision and now < held.start_by):
+        return False
+    if newest_story_id(held.newsletter_id) <= held.revision.newest_story_id:
         return False
     draft = composing.compose(held.newsletter, held.slot, now)
     fuller = len(draft.choices) > len(held.revision.items)
@@ -172,7 +176,9 @@ def _store(drafted: Edition, draft: Draft, now: datetime, by: Actor) -> int:
         preheader=draft.preheader[:300],
         created_at=now,
         created_by=by.name,
-        items=[_item(position, choice) for position, choice in enumerate(draft.choices, 1)],
+        items=[item_of(position, choice) for position, choice in enumerate(draft.choices, 1)],
+        newest_story_id=draft.newest_story_id,
+        passed_over=[_near_miss(group) for group in draft.passed_over],
     )
     drafted.revisions.append(revision)
     db.session.flush()
@@ -192,7 +198,19 @@ def _judge(drafted: Edition, draft: Draft, now: datetime) -> None:
         let_go(drafted, now)
 
 
-def _item(position: int, choice: Choice) -> Item:
+def _near_miss(group: PassedOver) -> dict[str, object]:
+    lead = group.lead
+    return {
+        "story_id": lead.id,
+        "headline": lead.title,
+        "outlet": lead.outlet,
+        "url": lead.url,
+        "why": group.score.why,
+        "reason": group.reason,
+    }
+
+
+def item_of(position: int, choice: Choice) -> Item:
     story = choice.lead
     return Item(
         position=position,
@@ -200,12 +218,18 @@ def _item(position: int, choice: Choice) -> Item:
         headline=story.title,
         summary=story.summary,
         url=story.url,
-        outlet=story.source.outlet,
-        section=story.section,
+        outlet=story.outlet,
+        section=choice.section,
         image_url=story.image_url,
         image_alt=story.image_alt,
         image_credit=story.image_credit,
-        also_covered=[{"outlet": o.source.outlet, "title": o.title, "url": o.url} for o in choice.others],
+        also_covered=[
+            {"story_id": other.id, "outlet": other.outlet, "title": other.title, "url": other.url}
+            for other in choice.others
+        ],
+        outlets=choice.outlets,
+        is_update=choice.is_update,
+        told=choice.told,
         reason=choice.reason,
         published_at=story.published_at,
     )

@@ -59,12 +59,15 @@ def day_text(day: object) -> str:
     return f"{day:%A, %-d %B %Y}"
 
 
+SHOWN = ("headline", "summary", "url", "outlet", "section", "image_alt", "image_credit", "is_update")
+
+
 def _item(item: Item, at: datetime, shown: Pictures) -> SimpleNamespace:
-    names = ("position", "headline", "summary", "url", "outlet", "section", "image_alt", "image_credit")
     return SimpleNamespace(
-        **{name: getattr(item, name) for name in names},
+        **{name: getattr(item, name) for name in SHOWN},
         image_url=picture_url(item, shown),
         also_covered=[SimpleNamespace(**other) for other in item.also_covered],
+        more_outlets=max(0, item.outlets - 1 - len(item.also_covered)),
         published_text=_age(item.published_at, at),
     )
 

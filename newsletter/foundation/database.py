@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -182,8 +183,8 @@ def violated(error: sa.exc.IntegrityError, constraint: str, *columns: str) -> bo
     return constraint in text or (bool(columns) and all(column in text for column in columns))
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the tables to this program's version. Raises DatabaseUnreachable."""
+def upgrade(engine: Engine, version: str = "head") -> None:
+    """Bring the tables to this program's version, or to an earlier one. Raises DatabaseUnreachable."""
     from alembic import command
 
     config = AlembicConfig()
@@ -192,8 +193,25 @@ def upgrade(engine: Engine) -> None:
         _known(connection)
         connection.rollback()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
+        with _without_cascades(connection):
+            command.upgrade(config, version)
+            connection.commit()
+
+
+@contextmanager
+def _without_cascades(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew and dropping the old one, and that would delete what refers to its rows.
+    The switch only works outside of a transaction. See https://www.sqlite.org/lang_altertable.html#otheralter"""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def check(engine: Engine) -> str:
@@ -207,12 +225,18 @@ def check(engine: Engine) -> str:
 
 def _known(connection: Connection) -> tuple[str | None, str | None]:
     """The version of the tables, and the one that this program wants. Raises DatabaseTooNew."""
-    scripts = ScriptDirectory(str(MIGRATIONS))
-    wanted = scripts.get_current_head()
+    wanted, known = _versions()
     found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+    if found is not None and found not in known:
         raise DatabaseTooNew(found=found, wanted=wanted)
     return found, wanted
+
+
+@cache
+def _versions() -> tuple[str | None, frozenset[str]]:
+    """The version that this program wants, and all that it knows; read once, for /readyz is asked all day."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 @contextmanager

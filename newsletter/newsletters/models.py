@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, time
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -32,7 +33,9 @@ class Newsletter(Base):
     """One publication.
 
     `days` are ISO weekdays (1 = Monday) as digits, such as "1234567". `cutoff_minutes` is how long before its slot
-    an edition is drafted; `window_hours` how far back it looks for stories.
+    an edition is drafted; `window_hours` how far back it looks for stories. `own_at_least` are places kept for the
+    paper's own stories. `sections` are those that the edition is divided into, in their order. `topic` lets through
+    what is about it: the name of one that comes with the product, or one's own words as TOML; empty for everything.
     """
 
     __tablename__ = "newsletters"
@@ -60,8 +63,11 @@ class Newsletter(Base):
     items_at_most: Mapped[int] = mapped_column(default=10)
     items_at_least: Mapped[int] = mapped_column(default=3)
     per_outlet_at_most: Mapped[int] = mapped_column(default=3)
+    own_at_least: Mapped[int] = mapped_column(default=0)
     window_hours: Mapped[int] = mapped_column(default=30)
     grouping_threshold: Mapped[float] = mapped_column(default=0.175)
+    sections: Mapped[list[Any]] = mapped_column(default=list)
+    topic: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
 
     slots: Mapped[list[Slot]] = relationship(

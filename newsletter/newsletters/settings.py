@@ -15,6 +15,7 @@ from newsletter.foundation.audit import Actor
 from newsletter.foundation.database import transaction, violated
 from newsletter.foundation.errors import NewsletterError
 from newsletter.mail import addresses
+from newsletter.mail.addresses import AddressInvalid
 from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Approval, Newsletter, Pictures, SignUpText, Slot, newsletter
 
@@ -43,7 +44,7 @@ class NewNewsletter:
 
 
 def add(new: NewNewsletter, now: datetime, by: Actor, **settings: str) -> Newsletter:
-    """Raises NewsletterExists, SettingInvalid, AddressInvalid."""
+    """Raises NewsletterExists, SettingInvalid."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", new.slug) or len(new.slug) > 60:
         raise SettingInvalid(key="slug", problem="use small letters, digits and single hyphens, at most 60")
     if not calendar.is_zone(new.zone):
@@ -69,13 +70,23 @@ def add(new: NewNewsletter, now: datetime, by: Actor, **settings: str) -> Newsle
 
 
 def change(slug: str | None, now: datetime, by: Actor, **settings: str) -> Newsletter:
-    """Change settings, given as the texts that a person types. Raises SettingInvalid, AddressInvalid."""
+    """Change settings, given as the texts that a person types. Raises SettingInvalid."""
     with transaction():
         changed = newsletter(slug)
-        before = {key: str(getattr(changed, key, "")) for key in settings}
+        before = {key: as_text(getattr(changed, key, "")) for key in settings}
         _apply(changed, settings)
-        audit.record(by, "newsletter.change", f"newsletter:{changed.id}", now, before=before, after=dict(settings))
+        after = {key: text for key in settings if (text := as_text(getattr(changed, key))) != before[key]}
+        if after:
+            before = {key: before[key] for key in after}
+            audit.record(by, "newsletter.change", f"newsletter:{changed.id}", now, before=before, after=after)
     return changed
+
+
+def as_text(value: object) -> str:
+    """A setting as a person would type it."""
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _apply(changed: Newsletter, settings: dict[str, str]) -> None:
@@ -85,7 +96,7 @@ def _apply(changed: Newsletter, settings: dict[str, str]) -> None:
             raise SettingInvalid(key=key, problem=f"there is no such setting; there are {', '.join(READERS)}")
         try:
             setattr(changed, key, reader(text.strip()))
-        except ValueError as error:
+        except (ValueError, AddressInvalid) as error:
             raise SettingInvalid(key=key, problem=str(error)) from error
 
 
@@ -95,14 +106,13 @@ def _name(text: str) -> str:
     return text
 
 
-def _line(text: str) -> str:
-    if len(text) > 300 or not text.isprintable():
-        raise ValueError("write at most 300 characters on one line")
-    return text
+def _line(longest: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if len(text) > longest or not text.isprintable():
+            raise ValueError(f"write at most {longest} characters on one line")
+        return text
 
-
-def _tagline(text: str) -> str:
-    return _line(text)[:200]
+    return read
 
 
 def _accent(text: str) -> str:
@@ -126,6 +136,23 @@ def _between(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def _threshold(text: str) -> float:
+    try:
+        threshold = float(text)
+    except ValueError:
+        threshold = 0.0
+    if not 0.05 <= threshold <= 1:
+        raise ValueError("write a number from 0.05 (tells more as one) to 1 (tells less as one); 0.175 is usual")
+    return threshold
+
+
+def _sections(text: str) -> list[str]:
+    names = [_name(" ".join(part.split())) for part in text.split(",") if part.strip()]
+    if len({name.casefold() for name in names}) < len(names) or len(names) > 20:
+        raise ValueError("write up to 20 different names with commas between them, such as World, Business, Sport")
+    return names
+
+
 def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
     def read(text: str) -> StrEnum:
         if text not in set(kind):
@@ -137,13 +164,13 @@ def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
 
 READERS: dict[str, Callable[[str], object]] = {
     "name": _name,
-    "tagline": _tagline,
-    "promise": _line,
-    "publisher": _tagline,
+    "tagline": _line(200),
+    "promise": _line(300),
+    "publisher": _line(120),
     "from_name": _name,
     "from_address": addresses.parse,
     "reply_to": lambda text: addresses.parse(text) if text else None,
-    "postal_address": _line,
+    "postal_address": _line(300),
     "accent": _accent,
     "days": _days,
     "cutoff_minutes": _between(0, 720),
@@ -152,6 +179,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "items_at_most": _between(1, 50),
     "items_at_least": _between(0, 50),
     "per_outlet_at_most": _between(1, 50),
+    "own_at_least": _between(0, 50),
     "window_hours": _between(1, 24 * 14),
+    "grouping_threshold": _threshold,
+    "sections": _sections,
 }
 """Each setting that can be changed, with how the text that a person types is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -33,6 +34,15 @@ def canonical(url: str) -> str:
     if parts.scheme not in DEFAULT_PORTS or not host:
         return url
     return urlunsplit(("https", host, parts.path.rstrip("/") or "/", _query(parts.query), ""))
+
+
+def page_of(url: str) -> str:
+    """The same as a key of 64 hex digits, by which a story's page is found in the tables."""
+    return digest(canonical(url))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _host(parts: SplitResult) -> str:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db, one_at_a_time, transaction
 from newsletter.foundation.errors import Refused
 from newsletter.newsletters.models import Newsletter
 from newsletter.stories.models import Mark, Story, StoryMark, story
@@ -25,6 +25,7 @@ def mark(newsletter: Newsletter, story_id: int, kind: Mark, now: datetime, by: A
     if pair != (other is not None) or other == story_id:
         raise Refused(why="together and apart need two stories; hidden and pinned one.")
     with transaction() as session:
+        one_at_a_time(f"story marks of newsletter {newsletter.id}")
         first, second = (
             sorted((story(story_id).id, story(other).id)) if other is not None else (story(story_id).id, None)
         )
@@ -72,9 +73,10 @@ def _is(newsletter_id: int, kind: Mark, first: int, second: int | None) -> tuple
 
 
 def withdraw(story_id: int, reason: str, now: datetime, by: Actor) -> Story:
-    """Take a story down in every newsletter: no page, feed or draft shows it any more. Again is no error.
+    """Take a story down in every newsletter: no page, feed or draft shows it any more, whichever feed its page came in.
+    Again is no error.
 
-    Joins the caller's transaction, in which the drafts that hold it are changed. Raises StoryUnknown.
+    Joins the caller's transaction, in which the editions that hold it are changed. Raises StoryUnknown.
     """
     with transaction():
         taken = story(story_id)
@@ -82,3 +84,13 @@ def withdraw(story_id: int, reason: str, now: datetime, by: Actor) -> Story:
             taken.withdrawn_at = now
             audit.record(by, "story.withdraw", f"story:{story_id}", now, title=taken.title, reason=reason)
     return taken
+
+
+def restore(story_id: int, now: datetime, by: Actor) -> Story:
+    """Let a story that was withdrawn by mistake be chosen again. Again is no error. Raises StoryUnknown."""
+    with transaction():
+        restored = story(story_id)
+        if restored.withdrawn_at is not None:
+            restored.withdrawn_at = None
+            audit.record(by, "story.restore", f"story:{story_id}", now, title=restored.title)
+    return restored

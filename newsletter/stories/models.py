@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -76,25 +76,30 @@ class NewsletterSource(Base):
 
 
 class Story(Base):
-    """One item of a source.
+    """One item of a source, or one that staff added by hand to one newsletter.
 
     `identity` (from its own id) or `page` (from its address) make it the same story at the next poll. `position` is its
     place in the feed when last seen, 1 for the first. `date_note` says why `published_at` is not simply what the feed
-    said.
+    said. A story by hand has no source; it has its newsletter and its own `outlet_by_hand`, and perhaps no `url`.
     """
 
     __tablename__ = "stories"
     __table_args__ = (
         sa.UniqueConstraint("source_id", "identity"),
+        sa.UniqueConstraint("newsletter_id", "identity"),
+        sa.CheckConstraint("(source_id IS NULL) <> (newsletter_id IS NULL)", name="origin"),
         sa.Index(None, "source_id", "page"),
         sa.Index(None, "published_at"),
+        sa.Index(None, "withdrawn_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    source_id: Mapped[int] = mapped_column(sa.ForeignKey(Source.id, ondelete="CASCADE"))
+    source_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Source.id, ondelete="CASCADE"))
+    newsletter_id: Mapped[int | None] = mapped_column(sa.ForeignKey(Newsletter.id, ondelete="CASCADE"))
     identity: Mapped[str] = mapped_column(sa.String(64))
     page: Mapped[str] = mapped_column(sa.String(64))
     url: Mapped[str] = mapped_column(sa.String(2000))
+    outlet_by_hand: Mapped[str] = mapped_column(sa.String(200), default="")
     title: Mapped[str] = mapped_column(sa.String(500))
     summary: Mapped[str] = mapped_column(sa.Text, default="")
     author: Mapped[str] = mapped_column(sa.String(200), default="")
@@ -110,7 +115,11 @@ class Story(Base):
     updated_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
 
-    source: Mapped[Source] = relationship(lazy="joined")
+    source: Mapped[Source | None] = relationship(lazy="joined")
+
+    @property
+    def outlet(self) -> str:
+        return self.source.outlet if self.source else self.outlet_by_hand
 
 
 class Mark(StrEnum):
@@ -155,6 +164,11 @@ def story(id: int) -> Story:
     raise StoryUnknown(id=id)
 
 
+def stories_among(ids: Iterable[int | None]) -> list[Story]:
+    """The stories that there are, in the order of their ids here."""
+    return [found for id in ids if id is not None and (found := db.session.get(Story, id))]
+
+
 def source(id: int) -> Source:
     """Raises SourceUnknown."""
     if found := db.session.get(Source, id):
@@ -174,18 +188,69 @@ def stories_between(newsletter_id: int, since: datetime, until: datetime) -> Seq
     """The newsletter's stories published in [since, until], the newest first, without withdrawn ones."""
     return db.session.scalars(
         sa.select(Story)
-        .join(NewsletterSource, NewsletterSource.source_id == Story.source_id)
-        .where(
-            NewsletterSource.newsletter_id == newsletter_id,
-            Story.published_at.between(since, until),
-            Story.withdrawn_at.is_(None),
-        )
+        .where(belongs_to(newsletter_id), Story.published_at.between(since, until), ~_withdrawn())
         .order_by(Story.published_at.desc(), Story.id.desc())
+    ).all()
+
+
+def belongs_to(newsletter_id: int) -> sa.ColumnElement[bool]:
+    followed = sa.select(NewsletterSource.source_id).where(NewsletterSource.newsletter_id == newsletter_id)
+    return sa.or_(Story.source_id.in_(followed), Story.newsletter_id == newsletter_id)
+
+
+def _withdrawn() -> sa.ColumnElement[bool]:
+    """Whether a story is withdrawn, under whichever feed the same page came in."""
+    taken = sa.select(Story.page).where(Story.withdrawn_at.is_not(None)).scalar_subquery()
+    return Story.page.in_(taken)
+
+
+def texts_before(newsletter_id: int, moment: datetime, since: datetime, at_most: int) -> list[tuple[str, str]]:
+    """Titles and summaries of the newsletter's latest stories before a moment: what it usually writes about."""
+    rows = db.session.execute(
+        sa.select(Story.title, Story.summary)
+        .where(belongs_to(newsletter_id), Story.published_at >= since, Story.published_at < moment)
+        .order_by(Story.published_at.desc())
+        .limit(at_most)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def same_page(known: Story) -> set[int]:
+    """The story, and those that other feeds brought of its page."""
+    return set(db.session.scalars(sa.select(Story.id).where(Story.page == known.page)))
+
+
+def newest_story_id(newsletter_id: int) -> int:
+    """Of the story that came in last, whatever its date; 0 where there is none."""
+    return db.session.scalar(sa.select(sa.func.max(Story.id)).where(belongs_to(newsletter_id))) or 0
+
+
+def withdrawn_among(story_ids: Iterable[int]) -> set[int]:
+    return set(db.session.scalars(sa.select(Story.id).where(Story.id.in_(set(story_ids)), _withdrawn())))
+
+
+def search(newsletter_id: int, words: str, limit: int, offset: int = 0) -> Sequence[Story]:
+    """The newsletter's stories that have all the words in title or outlet, the newest first, withdrawn ones too."""
+    query = sa.select(Story).outerjoin(Source).where(belongs_to(newsletter_id))
+    for word in words.split():
+        outlet = sa.func.coalesce(Source.outlet, Story.outlet_by_hand)
+        query = query.where(
+            sa.or_(Story.title.icontains(word, autoescape=True), outlet.icontains(word, autoescape=True))
+        )
+    return db.session.scalars(
+        query.order_by(Story.published_at.desc(), Story.id.desc()).limit(limit).offset(offset)
     ).all()
 
 
 def marks_of(newsletter_id: int) -> Sequence[StoryMark]:
     return db.session.scalars(sa.select(StoryMark).where(StoryMark.newsletter_id == newsletter_id)).all()
+
+
+def marks_on(story_id: int, newsletter_id: int) -> Sequence[StoryMark]:
+    """What staff said of one story there, of it alone or with another."""
+    named = sa.or_(StoryMark.story_id == story_id, StoryMark.other_story_id == story_id)
+    query = sa.select(StoryMark).where(StoryMark.newsletter_id == newsletter_id, named)
+    return db.session.scalars(query.order_by(StoryMark.id)).all()
 
 
 def latest_of(source_id: int, limit: int) -> Sequence[Story]:

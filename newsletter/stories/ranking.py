@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import heapify, heappop, heappush
@@ -62,12 +62,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A group that is in: the story shown, one story of each other outlet, and whether it is news of an old item."""
+    """A group that is in: the story shown, one story of each other outlet, and whether it is news of an old item.
+
+    `section` is where it stands in the edition, empty for above all sections.
+    """
 
     lead: Candidate
     others: tuple[Candidate, ...]
     score: Score
     update: bool = False
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,9 @@ def choose(
     now: datetime,
     limit: int,
     per_outlet: int,
+    own_at_least: int = 0,
     carried: Sequence[Carried] = (),
-    sections: Collection[str] = (),
+    sections: Sequence[str] = (),
     background: Background | None = None,
 ) -> Selection:
     """At most `limit` groups by their points, each event once, across editions too.
@@ -158,40 +163,79 @@ def choose(
       are worth, or is an update if twice as many outlets tell it as then.
     - No outlet leads more than `per_outlet` items: another outlet's story leads then, or the group is passed over.
       Pinned stories lead regardless.
-    - The first item is one that two outlets tell, or a pinned one, if there is such an item.
+    - The best `own_at_least` groups with a story of the paper's own are in, whatever their points and outlet.
+    - The first item is one that two outlets tell, or a pinned one, if there is such an item. Then come those of no
+      section, then the `sections` in their order, each by points.
     """
     today = (_terms([story]) for group in groups for story in group)
     memory = Memory(carried, today, background)
-    queue = [_Entry(score(group, now, sections), group) for group in groups if group]
+    entries = [_Entry(score(group, now, sections), group) for group in groups if group]
+    kept = _best_of_our_own(entries, memory, min(own_at_least, limit))
+    queue = [_kept(entry) if entry.number in kept else entry for entry in entries]
     heapify(queue)
     chosen: list[Chosen] = []
     passed: list[PassedOver] = []
     led = Counter[str]()
     while queue:
         entry = heappop(queue)
-        verdict = f"not among the first {limit} by points" if len(chosen) == limit else _remembered(entry, memory)
+        verdict = _no_place(entry, len(chosen), len(kept), limit) or _remembered(entry, memory)
         if isinstance(verdict, _Entry):
             heappush(queue, verdict)
         elif verdict := verdict or _take(entry, chosen, led, per_outlet):
             passed.append(PassedOver(entry.lead, entry.score, verdict))
-    return Selection(_with_a_lead(chosen), tuple(passed))
+        else:
+            kept.discard(entry.number)
+    return Selection(_arranged(_with_a_lead(chosen), sections), tuple(passed))
+
+
+def _best_of_our_own(entries: Iterable[_Entry], memory: Memory, places: int) -> set[int]:
+    """The numbers of the groups for which places are kept: the best that are not told already."""
+    queue = [entry for entry in entries if any(story.own for story in entry.group)] if places else []
+    heapify(queue)
+    kept: set[int] = set()
+    while queue and len(kept) < places:
+        entry = heappop(queue)
+        verdict = _remembered(entry, memory)
+        if isinstance(verdict, _Entry):
+            heappush(queue, verdict)
+        elif verdict is None:
+            kept.add(entry.number)
+    return kept
+
+
+def _kept(entry: _Entry) -> _Entry:
+    return replace(entry, kept=True, score=Score((*entry.score.parts, ("a place kept for our own", 0.0))))
+
+
+def _no_place(entry: _Entry, chosen: int, kept: int, limit: int) -> str | None:
+    if chosen == limit:
+        return f"not among the first {limit} by points"
+    if chosen + kept >= limit and not entry.kept:
+        return "the last places were kept for our own stories"
+    return None
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A group in the queue, the one with the most points first."""
+    """A group in the queue, the one with the most points first. `kept` when a place is kept for it."""
 
     score: Score
     group: Sequence[Candidate]
     judged: bool = False
     update: bool = False
+    kept: bool = False
+
+    @property
+    def number(self) -> int:
+        """Tells the group from the others."""
+        return min(story.id for story in self.group)
 
     def __lt__(self, other: _Entry) -> bool:
         return self._order() < other._order()
 
     def _order(self) -> tuple[float, float, int]:
         newest = max((story.published_at.timestamp() for story in self.group if story.published_at), default=0.0)
-        return -self.score.total, -newest, min(story.id for story in self.group)
+        return -self.score.total, -newest, self.number
 
     @property
     def lead(self) -> Candidate:
@@ -224,15 +268,34 @@ def _terms(stories: Sequence[Candidate]) -> Counter[str]:
 def _take(entry: _Entry, chosen: list[Chosen], led: Counter[str], per_outlet: int) -> str | None:
     """Put a group among the chosen, or say why its outlets leave no room for it."""
     ordered = sorted(entry.group, key=leading)
-    lead = next((story for story in ordered if story.pinned or led[story.outlet] < per_outlet), None)
+    free = (story for story in ordered if story.pinned or (entry.kept and story.own) or led[story.outlet] < per_outlet)
+    lead = next(free, None)
     if lead is None:
         return f"{_ordinal(led[ordered[0].outlet] + 1)} story of {ordered[0].outlet}"
     led[lead.outlet] += 1
     others = {story.outlet: story for story in reversed(ordered) if story.outlet != lead.outlet}
-    chosen.append(Chosen(lead, tuple(sorted(others.values(), key=leading)), entry.score, entry.update))
+    others_ordered = tuple(sorted(others.values(), key=leading))
+    chosen.append(Chosen(lead, others_ordered, entry.score, entry.update, _section(lead, entry.group)))
     return None
+
+
+def _section(lead: Candidate, group: Sequence[Candidate]) -> str:
+    """The section of the story that is shown, else the one that most of the others name."""
+    named = Counter(story.section for story in group if story.section)
+    return lead.section or min(named, key=lambda section: (-named[section], section), default="")
 
 
 def _with_a_lead(chosen: Sequence[Chosen]) -> tuple[Chosen, ...]:
     first = next((item for item in chosen if item.others or item.lead.pinned), None)
     return (first, *(item for item in chosen if item is not first)) if first else tuple(chosen)
+
+
+def _arranged(chosen: tuple[Chosen, ...], sections: Sequence[str]) -> tuple[Chosen, ...]:
+    """The first item stands above the sections, and so does what belongs to none."""
+    place = {section: n for n, section in enumerate(sections)}
+    first, rest = chosen[:1], chosen[1:]
+    placed = [item if item.section in place else replace(item, section="") for item in rest]
+    return (
+        *(replace(item, section="") for item in first),
+        *sorted(placed, key=lambda item: place.get(item.section, -1)),
+    )

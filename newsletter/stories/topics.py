@@ -81,10 +81,15 @@ def _phrases(kind: str, found: object) -> Iterator[Phrase]:
 @lru_cache
 def shipped(name: str) -> Topic:
     """A topic that comes with the product, such as "military". Raises TopicInvalid where there is none of the name."""
+    return parse(shipped_text(name))
+
+
+def shipped_text(name: str) -> str:
+    """The same as TOML. Raises TopicInvalid."""
     known = {path.stem: path for path in SHIPPED.glob("*.toml")}
     if name not in known:
         raise TopicInvalid(f"there is no topic {name!r}, but there is: {', '.join(sorted(known))}")
-    return parse(known[name].read_text(encoding="utf-8"))
+    return known[name].read_text(encoding="utf-8")
 
 
 def judge(topic: Topic, title: str, summary: str = "") -> Verdict:

@@ -58,6 +58,11 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
         "admin-subscriber": f"{demo.site}/admin/subscribers/1",
         "admin-add": f"{demo.site}/admin/subscribers/add",
         "admin-sources": f"{demo.site}/admin/sources",
+        "admin-stories": f"{demo.site}/admin/stories",
+        "admin-story": f"{demo.site}/admin/stories/1",
+        "admin-story-add": f"{demo.site}/admin/stories/add",
+        "admin-newsletters": f"{demo.site}/admin/newsletters",
+        "admin-newsletter": f"{demo.site}/admin/newsletters/daily-headlines",
     }
     page.context.storage_state(path=str(demo.folder / "cookies.json"))
     page.context.close()

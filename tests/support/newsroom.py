@@ -11,16 +11,17 @@ import sqlalchemy as sa
 
 from newsletter.delivery import releasing
 from newsletter.delivery.models import Delivery, DeliveryState, states_of
-from newsletter.editions import publishing
+from newsletter.editions import composing, publishing
 from newsletter.editions.models import Edition, edition_of
 from newsletter.foundation import alerts
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db, transaction
 from newsletter.mail import addresses
 from newsletter.newsletters import settings
-from newsletter.newsletters.models import Slot
+from newsletter.newsletters.models import Slot, newsletter
 from newsletter.newsletters.settings import NewNewsletter
-from newsletter.stories.models import NewsletterSource, Source, Story
+from newsletter.stories import marking
+from newsletter.stories.models import Mark, NewsletterSource, Source, Story
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState, subscriber_at
 from newsletter.subscribers.preferences import unsubscribe
@@ -43,6 +44,30 @@ class Paper:
         with self.house.app.app_context(), transaction() as session:
             for title in titles:
                 session.add_all(_story(self.id, title, self.house.now))
+
+    def story(self, title: str, outlet: str, use: dict[str, object] | None = None, **columns: object) -> int:
+        """A story of an hour ago from an outlet's one feed, which the paper uses as `use` says; its id."""
+        with self.house.app.app_context(), transaction() as session:
+            source, story = _story(self.id, title, self.house.now, outlet)
+            known = session.scalar(sa.select(Source).where(Source.outlet == outlet))
+            story.source = known or source
+            if use:
+                story.source.newsletters = [NewsletterSource(newsletter_id=self.id, **use)]
+            for name, value in columns.items():
+                setattr(story, name, value)
+            session.add(story)
+            session.flush()
+            return int(story.id)
+
+    def mark(self, kind: str, story_id: int, other: int | None = None) -> None:
+        with self.house.app.app_context():
+            marking.mark(newsletter(self.slug), story_id, Mark(kind), self.house.now, COMMAND, other)
+
+    def compose(self) -> composing.Draft:
+        """What its edition would be now."""
+        with self.house.app.app_context():
+            slot = db.session.get_one(Slot, self.slot_id)
+            return composing.compose(slot.newsletter, slot, self.house.now)
 
     def draft(self) -> int:
         """Today's edition, drafted as the scheduler does it; its id."""
@@ -89,9 +114,10 @@ def found(
         return Paper(house, made.id, slug, made.default_slot.id)
 
 
-def _story(newsletter_id: int, title: str, now: datetime) -> Sequence[Any]:
-    key = "".join(c if c.isalnum() else "-" for c in title.lower())
-    source = Source(url=f"https://{newsletter_id}.example/{key}.xml", outlet=title, next_poll_at=now, created_at=now)
+def _story(newsletter_id: int, title: str, now: datetime, outlet: str | None = None) -> Sequence[Any]:
+    key = "".join(c if c.isalnum() else "-" for c in f"{title} {outlet or ''}".strip().lower())
+    feed = f"https://{newsletter_id}.example/{key}.xml"
+    source = Source(url=feed, outlet=outlet or title, next_poll_at=now, created_at=now)
     source.newsletters = [NewsletterSource(newsletter_id=newsletter_id)]
     story = Story(
         source=source,

@@ -22,8 +22,8 @@ from newsletter.operations.demo.clock import ZONE, DemoClock
 from newsletter.staff import signing_in
 from newsletter.staff.models import Role
 from newsletter.staff.signing_in import StaffExists
-from newsletter.stories import collecting
-from newsletter.stories.collecting import Use
+from newsletter.stories import following
+from newsletter.stories.following import Use
 from newsletter.stories.models import sources
 
 STAFF = "editor@harbor-gazette.example"
@@ -122,6 +122,7 @@ def _publish(now: datetime) -> None:
         reply_to="newsroom@harbor-gazette.example",
         per_outlet_at_most="5",
         accent="#1f4e5f",
+        sections="Business, Science, Culture, Sport",
     )
 
 
@@ -132,11 +133,11 @@ def _follow_outlets(now: datetime) -> None:
     for outlet in outlets.outlets():
         url = f"{site}/demo/outlets/{outlet.key}/feed"
         if outlet.name not in known:
-            collecting.add_source(
+            following.add_source(
                 newsletter(NEWSLETTER), url, outlet.name, now, SYSTEM, use=Use(weight=outlet.weight, own=outlet.own)
             )
         elif known[outlet.name].url != url:
-            collecting.move_source(known[outlet.name].id, url, now, SYSTEM)
+            following.move_source(known[outlet.name].id, url, now, SYSTEM)
 
 
 def sign_in_link() -> str:

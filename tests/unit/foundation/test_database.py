@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from newsletter.foundation import database
@@ -274,6 +275,31 @@ def test_the_migrated_database_is_at_this_program_s_version_and_upgrading_again_
     version = database.check(engine)
     database.upgrade(engine)
     assert database.check(engine) == version
+    engine.dispose()
+
+
+def test_a_migration_that_makes_a_table_anew_loses_no_row_that_refers_to_it(tmp_path: Path) -> None:
+    """SQLite drops the old table, and a drop cascades while foreign keys are watched."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
+    at = "'2026-03-03 12:00:00'"
+    database.upgrade(engine, "0001")
+    with engine.begin() as connection:
+        for row in (
+            f"newsletters VALUES (1, 'n', 'N', '', '', '', 'N', 'n@example.org', NULL, '', '#9b1c1c', 'en', '1234567', 45,"
+            f" 'auto', 'own', 10, 3, 3, 30, 0.175, {at})",
+            f"sources VALUES (1, 'https://a.example/feed', 'A', 'new', NULL, NULL, 0, NULL, NULL, NULL, NULL, {at}, 900, 0,"
+            f" {at})",
+            f"stories VALUES (1, 1, 'i', 'p', 'https://a.example/1', 'T', '', '', '', '[]', NULL, '', '', 1, {at}, NULL, {at},"
+            f" {at}, NULL)",
+            f"story_marks VALUES (1, 1, 1, 'pinned', NULL, 'command', {at})",
+        ):
+            connection.exec_driver_sql(f"INSERT INTO {row}")
+    database.upgrade(engine)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT story_id, mark FROM story_marks").all() == [(1, "pinned")]
+        assert connection.exec_driver_sql("SELECT sections, topic FROM newsletters").all() == [("[]", "")]
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     engine.dispose()
 
 

@@ -220,3 +220,75 @@ def test_another_event_in_the_same_town_is_told():
     other = story("Port Ellery chess club wins regional cup", summary="The final was played in the town hall.")
     item = remembered(other).chosen[0]
     assert (item.lead, item.update, len(item.score.parts)) == (other, False, 1)
+
+
+# Places for the paper's own
+
+
+def ours(title: str = "", **about: object) -> list[Candidate]:
+    return [story(title, "Harbor Gazette", own=True, **about)]
+
+
+def test_the_best_of_our_own_have_their_places_whatever_their_points():
+    loud = [told_by("Ellery Post", "Inland Mirror") for _ in range(4)]
+    good, poor = ours(position=1), ours(position=40)
+    selection = pick(*loud, poor, good, limit=3, own_at_least=1)
+    assert leads(selection) == [loud[0][0].id, loud[1][0].id, good[0].id]
+    assert selection.chosen[-1].score.why.endswith("a place kept for our own")
+    assert reasons(selection)[loud[2][0].id] == "the last places were kept for our own stories"
+    assert reasons(selection)[poor[0].id] == "not among the first 3 by points"
+
+
+def test_our_own_that_are_in_anyway_take_no_second_place():
+    own = [story(outlet="Harbor Gazette", own=True), story(outlet="Inland Mirror")]
+    other = told_by("Ellery Post")
+    assert leads(pick(own, other, limit=2, own_at_least=1)) == [own[0].id, other[0].id]
+
+
+def test_more_places_for_our_own_than_there_are_stories_are_given_to_others():
+    own, others = ours(), [told_by("Ellery Post") for _ in range(3)]
+    assert len(pick(own, *others, limit=3, own_at_least=3).chosen) == 3
+
+
+def test_what_we_told_yesterday_takes_no_place():
+    told, fresh = ours("Ferry strike ends after nine days"), ours("Lighthouse opens again")
+    carried = [Carried(told[0].url, told[0].title, told[0].title, 1, YESTERDAY)]
+    selection = pick(told, fresh, told_by("Ellery Post"), limit=1, own_at_least=1, carried=carried)
+    assert leads(selection) == [fresh[0].id]
+
+
+def test_places_for_our_own_go_beyond_the_most_of_one_outlet():
+    groups = [ours() for _ in range(3)]
+    assert len(pick(*groups, per_outlet=1, own_at_least=3).chosen) == 3
+    assert len(pick(*groups, per_outlet=1).chosen) == 1
+
+
+# Sections
+
+
+def test_the_first_stands_above_the_sections_then_what_has_none_then_the_sections_in_their_order():
+    lead = [story(outlet="Harbor Gazette", section="Sport"), story(outlet="Ellery Post", section="Sport")]
+    sport, port, none = [story(section="Sport")], [story(section="Port")], [story()]
+    selection = pick(sport, none, port, lead, sections=["Port", "Sport"])
+    assert [(item.lead.id, item.section) for item in selection.chosen] == [
+        (lead[0].id, ""),
+        (none[0].id, ""),
+        (port[0].id, "Port"),
+        (sport[0].id, "Sport"),
+    ]
+
+
+def test_a_group_without_a_section_on_its_lead_stands_where_most_of_the_others_do():
+    group = [
+        story(outlet="Harbor Gazette", weight=2.0),
+        story(outlet="Ellery Post", section="Port"),
+        story(outlet="Inland Mirror", section="Port"),
+        story(outlet="Ridge Courier", section="Sport"),
+    ]
+    top = told_by("A", "B", "C", "D", "E", "F", "G")
+    assert [item.section for item in pick(top, group, sections=["Sport", "Port"]).chosen] == ["", "Port"]
+
+
+def test_within_a_section_points_decide():
+    weak, strong = [story(section="Port", weight=0.5)], [story(section="Port", weight=3.0)]
+    assert leads(pick(told_by("A", "B", "C"), weak, strong, sections=["Port"]))[1:] == [strong[0].id, weak[0].id]
