@@ -1,4 +1,4 @@
-"""python -m benchmarks send [--readers N] [--rounds N] [--json]; `all` runs each and rewrites docs/performance.md."""
+"""python -m benchmarks send|desk [--rounds N] [--json] …; `all` runs each and rewrites docs/performance.md."""
 
 from __future__ import annotations
 
@@ -6,27 +6,34 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import send
+from benchmarks import desk, send
 from benchmarks.figures import Figures
 
-BENCHMARKS: dict[str, Callable[[int, int], Figures]] = {"send": send.measure}
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
+    "send": lambda wanted: send.measure(wanted.readers, wanted.rounds),
+    "desk": lambda wanted: desk.measure(desk.Size(wanted.stories, wanted.sources, wanted.pools), wanted.rounds),
+}
+POOLS = Path(__file__).parents[2] / "shared" / "data" / "stories" / "pools"
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("what", choices=[*BENCHMARKS, "all"])
-    parser.add_argument("--readers", type=int, default=1000)
+    parser.add_argument("--readers", type=int, default=1000, help="to send to")
+    parser.add_argument("--stories", type=int, nargs="+", default=[1000, 10_000], help="to choose from, each in turn")
+    parser.add_argument("--sources", type=int, default=300, help="to collect from")
+    parser.add_argument("--pools", type=Path, default=POOLS, help="a folder of labelled stories, used if it is there")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(given)
     names = list(BENCHMARKS) if wanted.what == "all" else [wanted.what]
-    measured = {name: BENCHMARKS[name](wanted.readers, wanted.rounds) for name in names}
+    measured = {name: BENCHMARKS[name](wanted) for name in names}
     for name, figures in measured.items():
         say(f"\n## {name}\n\n{figures.table()}")
     if wanted.what == "all":

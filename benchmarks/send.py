@@ -6,15 +6,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import psycopg
 import sqlalchemy as sa
 from flask import Flask
 
-from benchmarks import sinks
+from benchmarks import databases, sinks
 from benchmarks.figures import Figures
 from newsletter.app import create_app, worker
 from newsletter.delivery import releasing
@@ -27,7 +26,6 @@ from newsletter.newsletters import calendar, settings
 from newsletter.newsletters.models import newsletter
 from newsletter.newsletters.settings import NewNewsletter
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
-from tests.support import postgres
 
 OCTETS = 45_000
 SOURCE_CONNECTIONS = 8
@@ -39,7 +37,7 @@ def measure(readers: int, rounds: int) -> Figures:
     """Alternates the C tool and our full path, ledger included, round by round."""
     figures = Figures(notes=[NOTE])
     with sinks.sink() as port:
-        for name, url in _databases():
+        for name, url in databases.each():
             with url as address, _house(address, port, readers) as app:
                 for number in range(rounds):
                     _round(figures, name, app, port, readers, number)
@@ -59,26 +57,6 @@ def _round(figures: Figures, name: str, app: Flask, port: int, readers: int, num
     figures.add(f"{name}_ours_per_s", readers / wall)
     figures.add(f"{name}_ratio_to_smtp_source", readers / wall / source)
     figures.add(f"{name}_cpu_ms_a_message", cpu / readers * 1000)
-
-
-def _databases() -> Iterator[tuple[str, AbstractContextManager[str]]]:
-    yield "sqlite", _sqlite()
-    if (folder := postgres.binaries()) is not None:
-        yield "postgresql", _postgresql(folder)
-
-
-@contextmanager
-def _sqlite() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield f"sqlite:///{folder}/newsletter.db"
-
-
-@contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
-    with postgres.server(folder, durable=True) as address:
-        with psycopg.connect(f"postgresql://{address}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
-        yield f"postgresql+psycopg://{address}/bench"
 
 
 @contextmanager

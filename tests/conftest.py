@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2.bccache import Bucket, BytecodeCache
 
 from newsletter.app import create_app, worker
 from newsletter.delivery.engine import Worker
@@ -26,26 +27,16 @@ from newsletter.foundation.secrets import Keys, the_keys
 from newsletter.stories.fetching import Fetcher, the_fetcher
 from tests.support import postgres
 from tests.support.inbox import Inbox, running_inbox
+from tests.support.remembered import remember
 
 MORNING = datetime(2026, 3, 3, 5, 20, tzinfo=UTC)
 """A Tuesday without a clock change near it, just after the cut-off of a 06:00 UTC slot."""
 
 
-class Compiled(BytecodeCache):
-    """Templates compiled once for all the apps of a run; compiling them was a third of the tests' time."""
+remember()
 
-    def __init__(self) -> None:
-        self._known: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._known:
-            bucket.bytecode_from_string(self._known[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._known[bucket.key] = bucket.bytecode_to_string()
-
-
-COMPILED = Compiled()
+hypothesis.settings.register_profile("ours", deadline=None)  # that a machine is busy is no fault
+hypothesis.settings.load_profile("ours")
 
 FORCED = os.environ.get("NEWSLETTER_TESTS_FORCE", "").split(",")
 """What must not skip: CI says postgresql,browser."""
@@ -59,22 +50,31 @@ def missing(what: str, why: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The address of a running server with a migrated template database."""
+def memory() -> Iterator[Path]:
+    """A folder in memory, where the machine has such a place: what must be durable waits there for no disk."""
+    there = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="newsletter-", dir=there if os.access(there, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_database() -> Iterator[psycopg.Connection]:
+    """A migrated database on a server of its own."""
     folder = postgres.binaries()
     if folder is None:
         missing("postgresql", "PostgreSQL's server binaries are not installed")
         raise AssertionError
     with postgres.server(folder) as address:
         with psycopg.connect(f"postgresql://{address}/postgres", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE migrated")
-        migrate(f"postgresql+psycopg://{address}/migrated")
-        yield address
+            connection.execute("CREATE DATABASE newsletter")
+        migrate(f"postgresql+psycopg://{address}/newsletter")
+        with psycopg.connect(f"postgresql://{address}/newsletter", autocommit=True) as connection:
+            yield connection
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+def sqlite_template(memory: Path) -> Path:
+    file = memory / "migrated.db"
     migrate(f"sqlite:///{file}")
     return file
 
@@ -86,18 +86,20 @@ def migrate(url: str) -> None:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    shutil.copy(sqlite_template, tmp_path / "newsletter.db")
-    return f"sqlite:///{tmp_path / 'newsletter.db'}"
+def sqlite_url(sqlite_template: Path, memory: Path) -> str:
+    file = memory / "newsletter.db"
+    for old in memory.glob(f"{file.name}*"):
+        old.unlink()
+    shutil.copy(sqlite_template, file)
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = f"test_{os.getpid()}_{abs(hash(request.node.nodeid)) % 10**9}"
-    with psycopg.connect(f"postgresql://{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")  # type: ignore[call-overload]
-        yield f"postgresql+psycopg://{postgres_server}/{name}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+def postgres_url(postgres_database: psycopg.Connection) -> str:
+    """The same database for every test, emptied: to make one for each costs more than most tests."""
+    postgres.empty(postgres_database)
+    there = postgres_database.info
+    return f"postgresql+psycopg://{there.user}@{there.host}:{there.port}/{there.dbname}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -163,14 +165,24 @@ class House:
 BuildHouse = Callable[..., House]
 
 
+@pytest.fixture(scope="session")
+def key_files(memory: Path) -> list[Path]:
+    """Made once, because each waits for the disk."""
+    files = [memory / "secret.key", memory / "suppression.key"]
+    for file in files:
+        secrets.create(file)
+    return files
+
+
 @pytest.fixture
-def build_house(tmp_path: Path, clock: FixedClock, inbox: Inbox) -> Iterator[BuildHouse]:
+def build_house(tmp_path: Path, clock: FixedClock, inbox: Inbox, key_files: list[Path]) -> Iterator[BuildHouse]:
     """Makes a house on the database at a URL; further arguments are Config's own."""
     built: list[Flask] = []
 
     def build(url: str, **settings: object) -> House:
-        for name in ("secret.key", "suppression.key"):
-            secrets.create(tmp_path / name)
+        for file in key_files:
+            if not (tmp_path / file.name).exists():
+                shutil.copy(file, tmp_path)
         values = {
             "site_url": "https://news.example.org",
             "database": DatabaseConfig(url=url),
@@ -180,7 +192,6 @@ def build_house(tmp_path: Path, clock: FixedClock, inbox: Inbox) -> Iterator[Bui
         }
         app = create_app(Config(**(values | settings)), clock=clock)
         app.config["TESTING"] = True
-        app.jinja_env.bytecode_cache = COMPILED
         built.append(app)
         with app.app_context():
             installation.set_up(the_keys(), clock.now())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from newsletter.cli.root import as_json, in_app, main, show
+from newsletter.cli.root import as_json, in_app, main, settings_of, show
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.clock import the_clock
 from newsletter.newsletters import settings
@@ -54,7 +54,7 @@ def newsletters_add(
 ) -> None:
     """Make a newsletter with one slot."""
     new = NewNewsletter(slug, name, from_address, zone, _time(at))
-    made = settings.add(new, the_clock().now(), COMMAND, **_settings(pairs))
+    made = settings.add(new, the_clock().now(), COMMAND, **settings_of(pairs))
     if starter is None:
         click.echo(f"Made {made.name}. Now its feeds: newsletter sources add URL")
         return
@@ -68,14 +68,6 @@ def _time(text: str) -> time:
         return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
     except ValueError as error:
         raise click.BadParameter("write it like 06:00", param_hint="--time") from error
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    split = [pair.partition("=") for pair in pairs]
-    for key, equals, _ in split:
-        if not equals:
-            raise click.UsageError(f"“{key}” is not of the form KEY=VALUE.")
-    return {key.strip(): value for key, _, value in split}
 
 
 @newsletters_.command("show")
@@ -106,7 +98,8 @@ def newsletters_topic(slug: str, topic: str | None) -> None:
         click.echo(gating.words_of(newsletter(slug)).rstrip() or "Everything is let in: there is no topic.")
         return
     changed = gating.set_topic(slug, _topic_text(topic), the_clock().now(), COMMAND)
-    click.echo(f"{changed.name} takes stories {'about ' + topic if changed.topic else 'about everything'}.")
+    taken = gating.topic_of(changed)
+    click.echo(f"{changed.name} takes stories {f'of the topic {taken.name}' if taken else 'about everything'}.")
 
 
 def _topic_text(topic: str) -> str:
@@ -126,5 +119,5 @@ def _topic_text(topic: str) -> str:
 @in_app
 def newsletters_set(slug: str, pairs: tuple[str, ...]) -> None:
     """Change settings of a newsletter."""
-    changed = settings.change(slug, the_clock().now(), COMMAND, **_settings(pairs))
+    changed = settings.change(slug, the_clock().now(), COMMAND, **settings_of(pairs))
     click.echo(f"Changed {changed.name}.")

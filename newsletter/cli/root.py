@@ -72,4 +72,13 @@ def show(rows: list[dict[str, Any]], json_: bool, line: Callable[[dict[str, Any]
         click.echo(empty)
 
 
+def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What was typed as KEY=VALUE …"""
+    split = [pair.partition("=") for pair in pairs]
+    for key, equals, _ in split:
+        if not equals:
+            raise click.UsageError(f"“{key}” is not of the form KEY=VALUE.")
+    return {key.strip(): value for key, _, value in split}
+
+
 in_newsletter = click.option("--newsletter", "slug", help="Which newsletter; not needed when there is one.")

@@ -93,7 +93,9 @@ def _marks(name: str, kind: Mark, help_: str, *, two: bool) -> None:
 
     wrapped: Callable[..., None] = in_newsletter(in_app(command))
     wrapped = click.option("--undo", is_flag=True, help="Unsay it.")(wrapped)
-    wrapped = click.argument("ids", type=NUMBER, nargs=2 if two else 1, metavar="STORY OTHER" if two else "STORY")(wrapped)
+    wrapped = click.argument("ids", type=NUMBER, nargs=2 if two else 1, metavar="STORY OTHER" if two else "STORY")(
+        wrapped
+    )
     stories.command(name, help=help_)(wrapped)
 
 

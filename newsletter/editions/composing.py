@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -19,6 +19,7 @@ from newsletter.stories.models import (
     StoryMark,
     marks_of,
     newest_story_id,
+    pinned_since,
     sources_of,
     stories_between,
     texts_before,
@@ -72,7 +73,8 @@ def compose(newsletter: Newsletter, slot: Slot, now: datetime) -> Draft:
     """Choose from the stories of the newsletter's window before `now`. Reads only. Raises TopicUnusable."""
     newest, marks = newest_story_id(newsletter.id), marks_of(newsletter.id)
     since = now - timedelta(hours=newsletter.window_hours)
-    stories = _visible(stories_between(newsletter.id, since, now), marks)
+    known = [*stories_between(newsletter.id, since, now), *pinned_since(newsletter.id, since)]
+    stories = _visible(known, marks)
     background = _background(newsletter.id, since)
     grouped = _grouped(stories.values(), newsletter.grouping_threshold, marks, background)
     uses = {use.source_id: use for use in sources_of(newsletter.id)}
@@ -120,15 +122,21 @@ def _background(newsletter_id: int, before: datetime) -> Background:
 
 
 def _grouped(
-    stories: Iterable[Story], threshold: float, marks: Sequence[StoryMark], background: Background
+    stories: Collection[Story], threshold: float, marks: Sequence[StoryMark], background: Background
 ) -> list[Group]:
     return group_stories(
         [StoryText(s.id, s.title, s.summary, s.outlet, s.published_at) for s in stories],
         threshold=threshold,
         background=background,
-        together=_pairs(marks, Mark.TOGETHER),
+        together=[*_pairs(marks, Mark.TOGETHER), *_of_one_page(stories)],
         apart=_pairs(marks, Mark.APART),
     )
+
+
+def _of_one_page(stories: Collection[Story]) -> list[tuple[int, int]]:
+    """One article that several feeds carry, or that was added by hand as well, is one, whatever its headlines."""
+    first: dict[str, int] = {}
+    return [(first.setdefault(story.page, story.id), story.id) for story in sorted(stories, key=lambda story: story.id)]
 
 
 def _pairs(marks: Iterable[StoryMark], kind: Mark) -> list[tuple[int, int]]:

@@ -189,11 +189,11 @@ def _store(drafted: Edition, draft: Draft, now: datetime, by: Actor) -> int:
 
 def _judge(drafted: Edition, draft: Draft, now: datetime) -> None:
     """A thin day is held, for a person to look at; a fuller draft lets go of it again."""
-    least = drafted.newsletter.items_at_least
+    least = max(1, min(drafted.newsletter.items_at_least, drafted.newsletter.items_at_most))
     if drafted.held_at is not None and not _is_thin(drafted):
         return  # somebody else's hold stands
-    if len(draft.choices) < max(least, 1):
-        put_on_hold(drafted, f"{TOO_FEW} {len(draft.choices)} of at least {max(least, 1)}", now)
+    if len(draft.choices) < least:
+        put_on_hold(drafted, f"{TOO_FEW} {len(draft.choices)} of at least {least}", now)
     elif _is_thin(drafted):
         let_go(drafted, now)
 

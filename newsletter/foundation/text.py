@@ -10,7 +10,7 @@ JOINERS = "\u200c\u200d\u200e\u200f"
 
 def one_line(text: str) -> str:
     """`text` without line breaks, control characters, direction overrides and runs of spaces."""
-    return " ".join("".join(map(_kept, text)).split())
+    return " ".join((text if text.isprintable() else "".join(map(_kept, text))).split())
 
 
 def _kept(character: str) -> str:

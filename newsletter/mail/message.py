@@ -24,6 +24,7 @@ SOFT_BREAK = b"=\r\n"  # RFC 2045 §6.7, rule 5: disappears when the text is dec
 LINE = 76
 LITERAL = {*range(33, 127), ord(" "), ord("\t")} - {ord("=")}
 TOKENS = tuple(bytes([octet]) if octet in LITERAL else b"=%02X" % octet for octet in range(256))
+PIECE = re.compile(rb"(?s).{1,%d}(?<!=)(?<!=.)" % (LINE - 1))  # as much as fits, no token cut in two
 BOUNDARY = "=_daily-headlines"  # "=_" cannot occur in quoted-printable text (RFC 2045 §6.7)
 
 
@@ -173,14 +174,7 @@ def _quoted(text: str) -> bytes:
 
 
 def _quoted_line(octets: bytes) -> bytes:
-    tokens = [TOKENS[octet] for octet in octets]
+    coded = b"".join([TOKENS[octet] for octet in octets])
     if octets[-1:] in (b" ", b"\t"):  # rule 3: a space at a line's end would be lost on the way
-        tokens[-1] = b"=%02X" % octets[-1]
-    pieces, room = [], LINE - 1
-    for token in tokens:
-        if len(token) > room:
-            pieces.append(SOFT_BREAK)
-            room = LINE - 1
-        pieces.append(token)
-        room -= len(token)
-    return b"".join(pieces)
+        coded = coded[:-1] + b"=%02X" % octets[-1]
+    return SOFT_BREAK.join(PIECE.findall(coded))

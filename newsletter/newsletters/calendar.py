@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 START_WITHIN = timedelta(hours=2)
@@ -27,7 +28,13 @@ class Schedule:
 
 
 def is_zone(name: str) -> bool:
-    return name in available_timezones()
+    return name in _zones()
+
+
+@cache
+def _zones() -> set[str]:
+    """Kept, because every look goes through all the files of the time zone database."""
+    return available_timezones()
 
 
 def instant(local_date: date, local_time: time, zone: ZoneInfo) -> datetime | None:

@@ -122,6 +122,8 @@ def _accent(text: str) -> str:
 
 
 def _days(text: str) -> str:
+    if not text:
+        raise ValueError("choose at least one day")
     if not re.fullmatch(r"[1-7]{1,7}", text) or len(set(text)) != len(text):
         raise ValueError("write the weekdays as digits, 1 for Monday to 7 for Sunday, such as 12345")
     return "".join(sorted(text))
@@ -129,7 +131,7 @@ def _days(text: str) -> str:
 
 def _between(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
+        if not text.isdecimal() or len(text) > 9 or not low <= int(text) <= high:
             raise ValueError(f"write a number from {low} to {high}")
         return int(text)
 

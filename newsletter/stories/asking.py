@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from newsletter.foundation.errors import NewsletterError
 from newsletter.stories.fetching import Fetched, Fetcher
 from newsletter.stories.parsing import NotAFeed, ParsedFeed, parse
+from newsletter.stories.reading import apart
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def answer_to(ask: Ask, fetcher: Fetcher, now: datetime) -> Answer:
         fetched = fetcher.fetch(ask.url, ask.etag, ask.last_modified)
         if fetched.body is None:
             return Answer(ask, fetched)
-        return Answer(ask, fetched, parse(fetched.body, fetched.content_type, fetched.url, now))
+        return Answer(ask, fetched, apart(parse, fetched.body, fetched.content_type, fetched.url, now))
     except NewsletterError as error:
         return Answer(ask, error=error)
     except Exception:  # a fault of ours in reading a stranger's feed; it must not end the round for the others

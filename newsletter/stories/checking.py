@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from newsletter.stories.fetching import Fetcher
 from newsletter.stories.parsing import ParsedStory
 
 OLD = timedelta(days=14)
+
+DATE = re.compile(r" (“[^”]*”|\d{4}-\d\d-\d\d \d\d:\d\d UTC)")
+"""Which date it is, in a note; the notes of many stories differ in nothing else."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,13 @@ def _problems(title: str, stories: Sequence[ParsedStory], now: datetime) -> Iter
     if not stories:
         yield "There is no story with a title and an address in it."
         return
-    for note, count in Counter(story.date_note for story in stories if story.date_note).items():
+    for note, count in Counter(DATE.sub("", story.date_note) for story in stories if story.date_note).items():
         yield f"{count} of {len(stories)}: {note}."
     if all(now - story.published_at > OLD for story in stories):
         yield f"The newest story is {(now - max(s.published_at for s in stories)).days} days old."
     if count := sum(not story.summary for story in stories):
         yield f"{count} of {len(stories)} have no summary; grouping has only their titles to go by."
     if not any(story.image_url for story in stories):
-        yield "No story has a picture."
+        yield "No story has a picture; --page-fetch takes those of their pages."
     elif count := sum(bool(story.image_url) and not story.image_alt for story in stories):
         yield f"{count} pictures have no description (alt text)."

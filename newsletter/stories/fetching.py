@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import Protocol
 
 import httpx2
@@ -14,7 +15,8 @@ from newsletter.foundation.config import FetchingConfig
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.network import GuardedBackend, GuardedTransport, Unreachable
 from newsletter.foundation.parts import Part
-from newsletter.stories.unpacking import ACCEPTED, PackingBroken, unpacker
+from newsletter.foundation.text import one_line
+from newsletter.stories.unpacking import ACCEPTED, unpacker
 
 USER_AGENT = "DailyHeadlines/0.1 (feed reader)"
 FEED = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
@@ -27,17 +29,33 @@ class FetchFailed(NewsletterError):
     """The page could not be fetched."""
 
 
+MEANINGS = {
+    401: "it wants a password, so this is no public feed",
+    403: "it does not let us in",
+    404: "there is nothing at this address",
+    429: "we ask too often, and will ask less",
+    451: "the law there forbids it",
+}
+UNTOLD = timedelta(hours=1)
+"""How long we stay away from a server that says we ask too often, and not for how long."""
+
+FAULT_OF_ITS_OWN = "it has a fault of its own, and is asked again"
+
+
 class AnsweredWith(FetchFailed):
-    """The server answered {status} {phrase}."""
+    """The server answered {status}{meaning}."""
 
     def __init__(self, status: int, phrase: str, retry_after: str | None = None) -> None:
-        super().__init__(status=status, phrase=phrase)
+        known = next((one.phrase for one in HTTPStatus if one == status), one_line(phrase)[:60])
+        meaning = MEANINGS.get(status) or (FAULT_OF_ITS_OWN if 500 <= status <= 599 else "")
+        super().__init__(status=f"{status} {known}".strip(), meaning=meaning and f": {meaning}")
+        self.asked_too_often = status == HTTPStatus.TOO_MANY_REQUESTS
         self.retry_after = retry_after
 
     def wait(self, now: datetime) -> timedelta | None:
-        """How long the server asks us to stay away (RFC 9110 §10.2.3): seconds, or a date."""
+        """How long the server asks us to stay away (RFC 9110 §10.2.3): seconds, or a date; None when it does not."""
         if self.retry_after is None:
-            return None
+            return UNTOLD if self.asked_too_often else None
         if self.retry_after.strip().isdecimal():
             return timedelta(seconds=min(int(self.retry_after), 7 * 86400))
         try:
@@ -82,7 +100,8 @@ class Fetcher(Protocol):
     def fetch(
         self, url: str, etag: str | None = None, last_modified: str | None = None, *, accept: str = FEED
     ) -> Fetched:
-        """Raises FetchFailed, or AddressForbidden and the like of foundation.network. Safe to call from threads."""
+        """Safe to call from threads. Raises FetchFailed, PackingBroken, or AddressForbidden and the like of
+        foundation.network."""
         ...
 
 
@@ -116,20 +135,16 @@ class HttpFetcher:
         given = {name: value for name, value in headers.items() if value}
         try:
             with self._backend.deadline.within(self._seconds), self._client.stream("GET", url, headers=given) as answer:
-                return self._read(answer)
+                return self._read(answer, conditional=bool(etag or last_modified))
         except httpx2.TimeoutException as error:
             raise TooSlow(seconds=self._seconds) from error
-        except httpx2.TooManyRedirects as error:
-            raise Broken(cause=f"more than {REDIRECTS} redirects") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
-            raise Broken(cause=str(error) or type(error).__name__) from error
-        except (Unreachable, PackingBroken) as error:
-            raise Broken(cause=str(error).rstrip(".")) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError, Unreachable) as error:
+            raise Broken(cause=_in_words(error)) from error
 
-    def _read(self, response: httpx2.Response) -> Fetched:
-        if response.status_code == httpx2.codes.GONE:
+    def _read(self, response: httpx2.Response, conditional: bool) -> Fetched:
+        if response.status_code == httpx2.codes.GONE and all(hop.status_code in PERMANENT for hop in response.history):
             raise FeedGone
-        unchanged = response.status_code == httpx2.codes.NOT_MODIFIED
+        unchanged = conditional and response.status_code == httpx2.codes.NOT_MODIFIED
         if not unchanged and response.status_code != httpx2.codes.OK:
             raise AnsweredWith(response.status_code, response.reason_phrase, response.headers.get("retry-after"))
         return Fetched(
@@ -161,3 +176,27 @@ def _moved_to(response: httpx2.Response) -> str | None:
             break
         moved = address
     return moved
+
+
+PLAIN = {
+    "Connection refused": "nobody answers at this address",
+    "Connection reset": "the server broke it off",
+    "disconnected without sending": "the server hung up without an answer",
+    "peer closed connection": "the server broke off in the middle of its answer",
+    "CERTIFICATE_VERIFY_FAILED": "the server's certificate is not valid",
+    "SSL": "the server and we agree on no encryption",
+    "location header": "the server leads on to what is no web address",
+}
+"""What the libraries say, and what it means for who collects a feed."""
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, httpx2.TooManyRedirects):
+        return f"the server leads on more than {REDIRECTS} times (redirects)"
+    if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL):
+        return "this is, or leads to, no web address"
+    said = one_line(str(error)).rstrip(".") or type(error).__name__
+    plain = next((words for part, words in PLAIN.items() if part in said), None)
+    if plain is None and isinstance(error, httpx2.RemoteProtocolError):
+        return f"the answer is no proper HTTP ({said[:100]})"
+    return plain or said[:300]

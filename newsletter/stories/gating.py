@@ -16,7 +16,7 @@ from newsletter.stories.topics import Topic, TopicInvalid
 
 
 class TopicUnusable(NewsletterError):
-    """The topic was not changed: {problem}."""
+    """The topic cannot be used and was not changed: {problem}."""
 
 
 def set_topic(slug: str | None, text: str, now: datetime, by: Actor) -> Newsletter:

@@ -10,9 +10,9 @@ from datetime import datetime
 from heapq import nsmallest
 from math import inf, log2, nan
 
-from newsletter.stories.likeness import DAMPING, Background, Terms, Vector, alike_pairs, vector, weights
+from newsletter.stories.likeness import DAMPING, UNSAID, Background, Terms, Vector, alike_pairs, vector, weights
 from newsletter.stories.merging import merge
-from newsletter.stories.words import is_round_up, surfaces, term, terms, without_outlet
+from newsletter.stories.words import is_round_up, surfaces, term, terms, without_outlet, words_among
 
 __all__ = ["Background", "Group", "StoryText", "background_of", "group_stories", "story_terms"]
 
@@ -24,6 +24,10 @@ SAME_OUTLET = 0.3
 
 KEEP = 0.5
 """The least likeness that counts at all, as a share of the threshold."""
+
+ONE_WORD = 0.95
+"""What one word in common, or one name, counts at most, as a share of the threshold: two stories that both say "life"
+are not one event, but a story may join several that all say "Kyiv"."""
 
 USUAL_STORIES = 250
 SET_PHRASE_STORIES = 5
@@ -63,7 +67,8 @@ def group_stories(
     """Every story in exactly one group, the largest group first; the order of `stories` does not matter.
 
     `threshold` is how alike two stories must be to be told as one: 0.15 groups more, 0.20 less. It is meant for a day
-    of 250 stories and fitted to more or fewer, because among more stories more are alike by chance.
+    of 250 stories and fitted to more or fewer. One word in common never ties two stories, however rare it is; a
+    `background` tells which words are common in general, and helps the more the fewer the stories are.
     Marks by hand always stand, for round-ups too; where `together` marks would bring an `apart` pair into one group,
     the pair stays apart and the mark with the greatest ids gives way. Marks that name an absent story are passed over.
     Raises ValueError when two stories have the same id.
@@ -73,10 +78,10 @@ def group_stories(
     ordered = sorted(stories, key=_canonical)
     texts = story_terms(ordered)
     known = weights(texts, background)
-    vectors = [vector(text, known, DAMPING) for text in texts]
+    vectors = [vector(text, known, DAMPING, UNSAID) for text in texts]
     least = threshold * _crowd(len(ordered))
     parts, barred = _marked(ordered, together, apart)
-    ties = _ties(ordered, vectors, parts, KEEP * least)
+    ties = _ties(ordered, vectors, parts, least)
     groups = [
         _group([ordered[i] for i in part], [vectors[i] for i in part])
         for part in map(sorted, merge(parts, ties, barred, least))
@@ -95,8 +100,12 @@ def _canonical(story: StoryText) -> tuple[str, str, str, float, int]:
 
 
 def _crowd(stories: int) -> float:
-    """The factor on the threshold: 10 % for each doubling of the stories, but never under 0.8."""
-    return max(0.8, 1 + 0.1 * log2(max(stories, 1) / USUAL_STORIES))
+    """The factor on the threshold: 10 % more for each doubling of the stories, 5 % more for each halving.
+
+    Among more stories more are alike by chance; among fewer, less is known of which words are common.
+    """
+    doublings = log2(max(stories, 1) / USUAL_STORIES)
+    return 1 + (0.1 * doublings if doublings > 0 else -0.05 * doublings)
 
 
 def background_of(stories: Iterable[StoryText]) -> Background:
@@ -169,19 +178,21 @@ def _marked(
 def _ties(
     stories: Sequence[StoryText], vectors: Sequence[Vector], parts: Sequence[Sequence[int]], least: float
 ) -> dict[int, dict[int, float]]:
-    """The sums of likeness between parts, of what is alike by `least` and may be told as one."""
+    """The sums of likeness between parts, of all that counts towards `least` and may be told as one."""
     part_of = {i: n for n, part in enumerate(parts) for i in part}
     alone = {i for i, story in enumerate(stories) if is_round_up(story.title)}
     times = [story.at.timestamp() if story.at else nan for story in stories]  # nothing is more than nan
     outlets = [story.outlet or i for i, story in enumerate(stories)]
     ties: defaultdict[int, dict[int, float]] = defaultdict(dict)
-    for i, j, alike in alike_pairs(vectors, least):
+    for i, j, alike in alike_pairs(vectors, KEEP * least):
         if i in alone or j in alone or abs(times[i] - times[j]) > WINDOW_SECONDS:
             continue
         if outlets[i] == outlets[j]:
             alike *= SAME_OUTLET
+        if alike > ONE_WORD * least and words_among(vectors[i].keys() & vectors[j].keys()) < 2:
+            alike = ONE_WORD * least
         a, b = part_of[i], part_of[j]
-        if alike >= least and a != b:
+        if alike >= KEEP * least and a != b:
             ties[a][b] = ties[b][a] = ties[a].get(b, 0.0) + alike
     return ties
 

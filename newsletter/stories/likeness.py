@@ -18,8 +18,10 @@ RARE = 8
 """A word in fewer stories than an event brings is no better evidence than a word in this many."""
 
 FREE_LENGTH, DAMPING = 3.0, 0.3
-"""Long texts share words by chance: beyond the length of three rare words, vectors shrink by length ** 0.3."""
+"""Long texts share words by chance: beyond the length of three, vectors shrink by length ** 0.3."""
 
+UNSAID = 1.0
+"""Short texts leave out what would tell them apart: each is read as if it had a rare word more, and no other had it."""
 
 OFTEN = 100
 """A word in more texts than this may be passed over as one that brings texts together, see `alike_pairs`."""
@@ -46,26 +48,31 @@ def weights(texts: Sequence[Terms], background: Background | None = None) -> dic
     """What each term of these texts tells: 1.0 for a rare one, less the more stories have it.
 
     This is IDF, log(1 + N / df), as a share of a rare term's. Where N is large events bring more stories too, so
-    rare is √N / 2 there.
+    rare is √N / 2 there. With a background a term tells no more than among these texts alone: what half of them have,
+    and hardly any before, is the talk of the day and tells none of its events from another.
     """
-    beyond = background or Background()
     frequency = Counter(term for text in texts for term in text)
-    total = len(texts) + beyond.stories
+    here = _shares(frequency, len(texts))
+    if not (background and background.stories):
+        return here
+    known = {term: count + background.frequency.get(term, 0) for term, count in frequency.items()}
+    ever = _shares(known, len(texts) + background.stories)
+    return {term: min(weight, ever[term]) for term, weight in here.items()}
+
+
+def _shares(frequency: Mapping[str, int], total: int) -> dict[str, float]:
     rare = max(RARE, sqrt(total) / 2)
     most = log(1 + total / rare)
-    return {
-        term: log(1 + total / max(count + beyond.frequency.get(term, 0), rare)) / most
-        for term, count in frequency.items()
-    }
+    return {term: log(1 + total / max(count, rare)) / most for term, count in frequency.items()}
 
 
-def vector(terms: Terms, weights: Mapping[str, float], damping: float = 0.0) -> Vector:
-    """A text as a vector of length 1, with damping a shorter one for a long text; terms without a weight are left out.
+def vector(terms: Terms, weights: Mapping[str, float], damping: float = 0.0, unsaid: float = 0.0) -> Vector:
+    """A text as a vector of length 1; terms without a weight are left out. Frequency counts by its root.
 
-    Frequency counts by its root.
+    With damping it is shorter for a long text, with something unsaid for a short one.
     """
     telling = [(term, sqrt(count) * weights[term]) for term, count in terms.items() if term in weights]
-    length = sqrt(sum([weight * weight for _, weight in telling]))
+    length = sqrt(unsaid + sum([weight * weight for _, weight in telling]))
     if not length:
         return {}
     shrunk = (FREE_LENGTH / max(length, FREE_LENGTH)) ** damping / length

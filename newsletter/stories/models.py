@@ -91,6 +91,8 @@ class Story(Base):
         sa.Index(None, "source_id", "page"),
         sa.Index(None, "published_at"),
         sa.Index(None, "withdrawn_at"),
+        sa.Index(None, "page"),
+        sa.Index(None, "source_id", "published_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -193,6 +195,20 @@ def stories_between(newsletter_id: int, since: datetime, until: datetime) -> Seq
     ).all()
 
 
+def pinned_since(newsletter_id: int, since: datetime) -> Sequence[Story]:
+    """The stories that staff pinned since a moment, however old they are, without withdrawn ones."""
+    return db.session.scalars(
+        sa.select(Story)
+        .join(StoryMark, StoryMark.story_id == Story.id)
+        .where(
+            StoryMark.newsletter_id == newsletter_id,
+            StoryMark.mark == Mark.PINNED,
+            StoryMark.created_at >= since,
+            ~_withdrawn(),
+        )
+    ).all()
+
+
 def belongs_to(newsletter_id: int) -> sa.ColumnElement[bool]:
     followed = sa.select(NewsletterSource.source_id).where(NewsletterSource.newsletter_id == newsletter_id)
     return sa.or_(Story.source_id.in_(followed), Story.newsletter_id == newsletter_id)
@@ -251,14 +267,3 @@ def marks_on(story_id: int, newsletter_id: int) -> Sequence[StoryMark]:
     named = sa.or_(StoryMark.story_id == story_id, StoryMark.other_story_id == story_id)
     query = sa.select(StoryMark).where(StoryMark.newsletter_id == newsletter_id, named)
     return db.session.scalars(query.order_by(StoryMark.id)).all()
-
-
-def latest_of(source_id: int, limit: int) -> Sequence[Story]:
-    return db.session.scalars(
-        sa.select(Story).where(Story.source_id == source_id).order_by(Story.published_at.desc()).limit(limit)
-    ).all()
-
-
-def counts_by_source() -> dict[int, int]:
-    rows = db.session.execute(sa.select(Story.source_id, sa.func.count()).group_by(Story.source_id))
-    return {row[0]: row[1] for row in rows}

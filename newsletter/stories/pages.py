@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree, html
+from w3lib.encoding import html_to_unicode
 
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.text import one_line
-from newsletter.stories.fetching import Fetcher
+from newsletter.stories import reading
+from newsletter.stories.fetching import FeedGone, Fetcher
 
 ACCEPT = "text/html, application/xhtml+xml;q=0.9"
+KINDS = ("", "text/html", "application/xhtml+xml")
+"""What a server may call a page; some do not call it anything."""
 
 
 class NotAPage(NewsletterError):
@@ -31,17 +35,30 @@ class Page:
 
 
 def read(url: str, fetcher: Fetcher) -> Page:
-    """Raises FetchFailed, AddressForbidden and the like, NotAPage."""
-    fetched = fetcher.fetch(url, accept=ACCEPT)
-    return parse(fetched.body or b"", fetched.url)
-
-
-def parse(body: bytes, url: str) -> Page:
-    """Open Graph first, then what HTML itself has. Raises NotAPage."""
+    """Raises FetchFailed, AddressForbidden and the like, NotAPage, ReadingStopped."""
     try:
-        root = html.fromstring(body, base_url=url, parser=html.HTMLParser(huge_tree=False, no_network=True))
+        fetched = fetcher.fetch(url, accept=ACCEPT)
+    except FeedGone as error:
+        raise NotAPage(url=url, problem="the server says that it is gone for good (410)") from error
+    kind = one_line(fetched.content_type.partition(";")[0]).lower()
+    if kind not in KINDS:
+        raise NotAPage(url=url, problem=f"the server calls it {kind[:60]}, and a page is text/html")
+    return reading.apart(parse, fetched.body or b"", fetched.url, fetched.content_type)
+
+
+def parse(body: bytes, url: str, content_type: str = "") -> Page:
+    """Open Graph first, then what HTML itself has.
+
+    Some octets keep it busy for hours; see reading.apart. Raises NotAPage.
+    """
+    try:
+        root = html.document_fromstring(
+            _text(body, content_type).encode("utf-8", "replace"),
+            base_url=url,
+            parser=html.HTMLParser(encoding="utf-8", huge_tree=False, no_network=True),
+        )
     except (etree.LxmlError, ValueError) as error:
-        raise NotAPage(url=url, problem=str(error) or "it is empty") from error
+        raise NotAPage(url=url, problem="it is empty") from error
     said = _meta(root)
     title = said.get("og:title") or said.get("twitter:title") or one_line(root.findtext(".//title") or "")
     image = said.get("og:image:secure_url") or said.get("og:image") or said.get("twitter:image") or ""
@@ -53,6 +70,22 @@ def parse(body: bytes, url: str) -> Page:
         image_url=_whole(image, url),
         image_alt=(said.get("og:image:alt") or "")[:500],
     )
+
+
+def _text(body: bytes, content_type: str) -> str:
+    """As a browser reads octets: by their mark, what the server says, what the page says, or what they look like."""
+    try:
+        return html_to_unicode(content_type, body, auto_detect_fun=_undeclared)[1]
+    except (LookupError, UnicodeError):  # Python knows encodings, such as base64, that are not of texts
+        return body.decode("utf-8", "replace")
+
+
+def _undeclared(body: bytes) -> str:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 def _meta(root: html.HtmlElement) -> dict[str, str]:
@@ -69,7 +102,7 @@ def _whole(address: str, base: str) -> str:
     if not address:
         return ""
     try:
-        whole = urljoin(base, address.strip())
+        whole = urljoin(base, address.strip()).replace(" ", "%20")
         parts = urlsplit(whole)
     except ValueError:
         return ""

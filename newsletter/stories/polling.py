@@ -26,6 +26,11 @@ def next_interval(interval: timedelta, found_new: bool, asked_for: timedelta | N
     return min(max(wished, asked_for or FASTEST, FASTEST), SLOWEST)
 
 
+def asked_less(interval: timedelta) -> timedelta:
+    """How long to wait between polls of a server that says we ask too often."""
+    return min(max(interval, FASTEST) * 2, SLOWEST)
+
+
 def wait_after_failure(interval: timedelta, failures: int, asked_for: timedelta | None = None) -> timedelta:
     """How long to wait after the n-th failure in a row. `asked_for` is the server's Retry-After."""
     doublings: int = 2 ** min(failures - 1, 8)
@@ -34,10 +39,16 @@ def wait_after_failure(interval: timedelta, failures: int, asked_for: timedelta 
 
 
 def is_silent(published: Sequence[datetime], now: datetime) -> bool:
-    """Whether a source has said nothing for a time that is unusual for it: three times the longest pause between its
-    latest stories but one, and a day at least. Too few stories tell nothing."""
+    """Whether a source has said nothing for a time that is unusual for it: three times its usual pause, and a day at
+    least. Too few stories tell nothing."""
+    usual = usual_pause(published)
+    return usual is not None and now - max(published) > max(QUIET_AT_LEAST, UNUSUAL * usual)
+
+
+def usual_pause(published: Sequence[datetime]) -> timedelta | None:
+    """How long a source is silent at most: the longest pause between its latest stories but one, since one summer
+    break does not make every pause usual. None when too few stories are known."""
     latest = sorted(published, reverse=True)
     if len(latest) < KNOWN_STORIES:
-        return False
-    pauses = sorted(newer - older for newer, older in pairwise(latest))
-    return now - latest[0] > max(QUIET_AT_LEAST, UNUSUAL * pauses[-2])
+        return None
+    return sorted(newer - older for newer, older in pairwise(latest))[-2]

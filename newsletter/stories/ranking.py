@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 from math import inf, log2
 
@@ -231,8 +232,9 @@ class _Entry:
         return min(story.id for story in self.group)
 
     def __lt__(self, other: _Entry) -> bool:
-        return self._order() < other._order()
+        return self._order < other._order
 
+    @cached_property
     def _order(self) -> tuple[float, float, int]:
         newest = max((story.published_at.timestamp() for story in self.group if story.published_at), default=0.0)
         return -self.score.total, -newest, self.number

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
+from math import ceil
 
 # Scripts that put no spaces between words (and Korean, whose particles stick to them) are read as pairs of characters.
 _UNSPACED = (
@@ -24,6 +26,7 @@ _SURFACE = re.compile(_surface(r"[^\W_]"))
 _FOREIGN_SURFACE = re.compile(rf"[{_UNSPACED}]+|" + _surface(rf"(?![{_UNSPACED}])(?:[^\W_]|[{_SIGNS}])"))
 _FOREIGN = re.compile(rf"[{_UNSPACED}{_SIGNS}]")
 _PAIRED = re.compile(rf"[{_UNSPACED}]")
+_GRAMMAR = re.compile("[\u3041-\u309f]{2}")  # Japanese writes its endings and particles in these
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu)'(?=\w\w)")  # l'accord, d'Ukraine, qu'elle
 
@@ -107,6 +110,24 @@ def _singular(word: str) -> str:
 def terms(text: str) -> list[str]:
     """The terms of a text in its order, repeated as often as they stand there."""
     return [found for surface in surfaces(text) if (found := term(surface))]
+
+
+NAME_LETTERS = 7
+"""Scripts without spaces write a name, a country's or an agency's, in up to this many characters."""
+
+
+def words_among(found: Collection[str]) -> int:
+    """How many words, or names, some terms of a text are.
+
+    Pairs of characters that overlap are one word, up to NAME_LETTERS characters; pairs of mere grammar are none.
+    """
+    unspaced = [pair for pair in found if len(pair) == 2 and _PAIRED.match(pair)]
+    if not unspaced:
+        return len(found)
+    pairs = [pair for pair in unspaced if not _GRAMMAR.match(pair)]
+    seconds = {pair[1] for pair in pairs}
+    words = sum(pair[0] not in seconds for pair in pairs)
+    return len(found) - len(unspaced) + max(words, ceil(len(pairs) / (NAME_LETTERS - 1)))
 
 
 _SEPARATOR = re.compile(r"\s+[-–—|~:•·»]+\s+|\s*[|»•·]\s*")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.demo import RunningDemo, running_demo
+from tests.support.demo import RunningDemo, running_demo, wait_until
 
 ANN = "ann@example.org"
 
@@ -42,13 +43,9 @@ def sign_up_on_the_article(page: Page, demo: RunningDemo) -> None:
 
 def open_mail(page: Page, demo: RunningDemo, subject: str) -> str:
     """Open a mail once it has arrived, and give its text."""
-    for _ in range(200):
-        page.goto(f"{demo.site}/demo/mailbox")
-        link = page.get_by_role("link").filter(has_text=subject)
-        if link.count():
-            break
-        page.wait_for_timeout(100)
-    link.first.click()
+    wait_until(lambda: any(subject in one for one in demo.subjects), demo.log)
+    page.goto(f"{demo.site}/demo/mailbox")
+    page.get_by_role("link").filter(has_text=subject).first.click()
     page.get_by_role("link", name="Text", exact=True).click()
     return page.locator("pre").inner_text()
 
@@ -93,12 +90,10 @@ def read_it_and_leave(page: Page, demo: RunningDemo) -> None:
 
 def open_edition(page: Page, demo: RunningDemo) -> str:
     """Editions have the lead headline as their subject: the one mail that is neither confirmation nor welcome."""
-    for _ in range(200):
-        page.goto(f"{demo.site}/demo/mailbox")
-        links = page.locator("main a").filter(has_text=ANN)
-        if links.count() == 3:
-            break
-        page.wait_for_timeout(100)
+    wait_until(lambda: len(demo.subjects) == 3, demo.log)
+    page.goto(f"{demo.site}/demo/mailbox")
+    links = page.locator("main a").filter(has_text=ANN)
+    expect(links).to_have_count(3)
     links.first.click()
     page.get_by_role("link", name="Text", exact=True).click()
     return page.locator("pre").inner_text()
@@ -112,6 +107,7 @@ def live_through_the_next_morning(page: Page, demo: RunningDemo) -> None:
     expect(page.get_by_text("It goes out by itself at 06:00")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_it_keeps_its_data_until_it_is_told_to_start_afresh(page: Page, tmp_path: Path) -> None:
     with running_demo(tmp_path / "demo") as demo:
         sign_up_on_the_article(page, demo)

@@ -16,7 +16,7 @@ from newsletter.foundation.audit import COMMAND
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import newsletter
 from newsletter.newsletters.settings import NewNewsletter
-from newsletter.stories import collecting
+from newsletter.stories import following
 from tests.conftest import House
 from tests.support.inbox import Received
 from tests.support.outlets import Piece, publish
@@ -86,7 +86,7 @@ def open_a_newsroom(house: House, httpserver: HTTPServer) -> None:
         )
         for path, outlet, pieces in todays_papers(house):
             url = publish(httpserver, path, outlet, pieces)
-            collecting.add_source(newsletter(published.slug), url, outlet, house.now, COMMAND)
+            following.add_source(newsletter(published.slug), url, outlet, house.now, COMMAND)
     tick(house)
 
 

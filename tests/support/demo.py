@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from email.policy import default
 from pathlib import Path
 
 from tests.support.ports import free_port
@@ -29,6 +31,12 @@ class RunningDemo:
         match = re.search(r"http://\S+/admin/link/\S+", self.log.read_text())
         assert match, self.log.read_text()
         return match[0]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Of every mail that has left. Looks into their folder, for pages take the time that sending needs."""
+        files = sorted((self.folder / "mail").glob("*.eml"))
+        return [str(BytesHeaderParser(policy=default).parsebytes(file.read_bytes())["Subject"]) for file in files]
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

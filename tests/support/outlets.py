@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -44,4 +44,13 @@ def publish(server: HTTPServer, path: str, outlet: str, pieces: Iterable[Piece])
     """Serve a feed from now on, and give its address."""
     body = rss(outlet, server.url_for("").rstrip("/"), list(pieces))
     server.expect_request(path).respond_with_data(body, content_type="application/rss+xml")
+    return server.url_for(path)
+
+
+def article(server: HTTPServer, path: str, title: str, said: Mapping[str, str]) -> str:
+    """Serve an article's page from now on, and give its address. `said` is what it says of itself in Open Graph's
+    words: {"image:alt": "A bridge"}."""
+    tags = "".join(f'<meta property="og:{name}" content="{escape(text)}">' for name, text in said.items())
+    body = f"<!doctype html><html><head><title>{escape(title)}</title>{tags}</head><body><h1>…</h1></body></html>"
+    server.expect_request(path).respond_with_data(body, content_type="text/html; charset=utf-8")
     return server.url_for(path)

@@ -33,6 +33,8 @@ def upgrade() -> None:
         stories.alter_column("source_id", existing_type=sa.INTEGER(), nullable=True)
         stories.create_check_constraint(op.f("ck_stories_origin"), "(source_id IS NULL) <> (newsletter_id IS NULL)")
         stories.create_index(op.f("ix_stories_withdrawn_at"), ["withdrawn_at"])
+        stories.create_index(op.f("ix_stories_page"), ["page"])
+        stories.create_index(op.f("ix_stories_source_id_published_at"), ["source_id", "published_at"])
         stories.create_unique_constraint(op.f("uq_stories_newsletter_id_identity"), ["newsletter_id", "identity"])
         stories.create_foreign_key(
             op.f("fk_stories_newsletter_id"), "newsletters", ["newsletter_id"], ["id"], ondelete="CASCADE"
@@ -47,6 +49,8 @@ def downgrade() -> None:
         stories.drop_constraint(op.f("fk_stories_newsletter_id"), type_="foreignkey")
         stories.drop_constraint(op.f("uq_stories_newsletter_id_identity"), type_="unique")
         stories.drop_constraint(op.f("ck_stories_origin"), type_="check")
+        stories.drop_index(op.f("ix_stories_source_id_published_at"))
+        stories.drop_index(op.f("ix_stories_page"))
         stories.drop_index(op.f("ix_stories_withdrawn_at"))
         stories.alter_column("source_id", existing_type=sa.INTEGER(), nullable=False)
         stories.drop_column("newsletter_id")

@@ -14,6 +14,7 @@ from newsletter.editions.models import Edition, EditionState, edition, recent_ed
 from newsletter.foundation.clock import the_clock
 from newsletter.newsletters.models import Approval, newsletter, newsletters
 from newsletter.staff.rights import Right
+from newsletter.stories.models import Mark, marks_of
 from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
 from newsletter.web.security import error_page, mail_in_a_frame
 
@@ -41,6 +42,7 @@ def show(id: int) -> str:
         "admin/edition.html",
         edition=shown,
         revision=shown.revision,
+        pinned={mark.story_id for mark in marks_of(shown.newsletter_id) if mark.mark is Mark.PINNED},
         states=[(state.value, count) for state, count in states_of(id).items()],
         skips=skips_of(id),
         audience_now=releasing.audience_now(shown.slot_id, shown.local_date),

@@ -14,6 +14,7 @@ from newsletter.staff.rights import Right
 from newsletter.stories import gating
 from newsletter.stories.gating import TopicUnusable
 from newsletter.web.admin.access import me, needs, pages, staff_only
+from newsletter.web.security import error_page
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -74,5 +75,8 @@ def _save(shown: Newsletter, values: dict[str, str]) -> None:
 
 @pages.get("/newsletters/<slug>/topic.toml", endpoint="topic_words")
 @staff_only
-def topic_words(slug: str) -> Response:
-    return Response(gating.words_of(newsletter(slug)), mimetype="text/plain")
+def topic_words(slug: str) -> ResponseReturnValue:
+    try:
+        return Response(gating.words_of(newsletter(slug)), mimetype="text/plain")
+    except TopicUnusable as error:
+        return error_page(404, sentence=str(error))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, time, timedelta
-from threading import Event, Thread
+from threading import Event
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +14,7 @@ from newsletter.delivery.ledger import LEASE, Claimed, Shard
 from newsletter.delivery.models import Delivery, DeliveryState, SkipReason
 from newsletter.editions.models import EditionState
 from newsletter.foundation.audit import COMMAND
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import transaction
 from newsletter.mail.smtp import Outcome, Reply
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.consent import Origin
@@ -34,6 +31,7 @@ from tests.support.newsroom import (
     send,
     sending,
 )
+from tests.support.racing import beside, wait_for_a_lock
 
 ANN, BOB, CLEO = "ann@example.org", "bob@example.org", "cleo@example.org"
 ACCEPTED = Reply(Outcome.ACCEPTED, "250 taken")
@@ -232,42 +230,6 @@ def ask(house: House, paper: Paper, address: str) -> str:
 def confirm(house: House, token: str) -> None:
     with house.app.app_context():
         signing_up.confirm(token, Origin(), house.now, house.keys, house.links)
-
-
-@contextmanager
-def beside(other: Callable[[], None]) -> Iterator[None]:
-    """Something else in a thread of its own; what is raised there is raised here."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            other()
-        except BaseException as error:  # handed to the test
-            raised.append(error)
-
-    thread = Thread(target=run)
-    thread.start()
-    yield
-    thread.join(30)
-    assert not thread.is_alive()
-    assert raised == []
-
-
-def wait_for_a_lock(house: House) -> None:
-    """On PostgreSQL, look until some transaction waits for another one. SQLite has one writer by itself."""
-    with house.app.app_context():
-        url = db.engine.url
-    if url.get_backend_name() == "sqlite":
-        return
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
-    address = url.set(drivername="postgresql").render_as_string()
-    with psycopg.connect(address, autocommit=True) as connection:
-        for _ in range(2000):
-            row = connection.execute(query, (url.database,)).fetchone()
-            if row and row[0]:
-                return
-            connection.execute("SELECT pg_sleep(0.01)")
-    raise AssertionError("nobody waited")
 
 
 # Leases

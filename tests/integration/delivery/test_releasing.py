@@ -1,28 +1,26 @@
-"""When an edition goes, and when it does not: approval, the window, holds, and two people at once."""
+"""When an edition goes, and when it does not: approval, the window, and holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from threading import Barrier, Thread
 
 import pytest
 import sqlalchemy as sa
 
 from newsletter.delivery import releasing
 from newsletter.delivery.releasing import LateNeedsDate
-from newsletter.editions import composing, publishing
+from newsletter.editions import publishing
 from newsletter.editions.models import Edition, RenderedPart
-from newsletter.foundation.audit import COMMAND, SYSTEM, AuditRecord
+from newsletter.foundation.audit import COMMAND, SYSTEM
 from newsletter.foundation.database import db, transaction
 from newsletter.foundation.errors import Refused
 from newsletter.newsletters.models import Slot
 from newsletter.stories.models import Story
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
 from tests.conftest import House
+from tests.integration.delivery import audited, drafted
 from tests.support.newsroom import (
     SUBJECTS,
-    Paper,
     alerts_raised,
     edition_state,
     found,
@@ -32,14 +30,6 @@ from tests.support.newsroom import (
 )
 
 ANN, BOB = "ann@example.org", "bob@example.org"
-
-
-def drafted(house: House, *readers: str, **settings: str) -> tuple[Paper, int]:
-    """A paper whose edition of today is drafted, at 05:20 for 06:00."""
-    paper = found(house, **settings)
-    paper.tells(*SUBJECTS)
-    paper.readers(*readers)
-    return paper, paper.draft()
 
 
 def tick(house: House) -> None:
@@ -52,14 +42,6 @@ def tick(house: House) -> None:
 def approve(house: House, edition_id: int) -> None:
     with house.app.app_context():
         releasing.approve(edition_id, house.now, COMMAND)
-
-
-def audited(house: House, action: str, edition_id: int) -> list[dict[str, object]]:
-    with house.app.app_context():
-        query = sa.select(AuditRecord.details).where(
-            AuditRecord.action == action, AuditRecord.subject == f"edition:{edition_id}"
-        )
-        return list(db.session.scalars(query))
 
 
 # By itself
@@ -312,6 +294,16 @@ def test_what_happens_to_a_story_after_approval_is_not_in_the_mail(house: House)
     assert "Changed" not in mail.part("plain") + mail.part("html") + mail.subject
 
 
+def test_who_approves_is_written_down(house: House) -> None:
+    _, edition_id = drafted(house)
+    house.later(minutes=45)
+    tick(house)
+
+    with house.app.app_context():
+        edition = db.session.get_one(Edition, edition_id)
+        assert (edition.approved_by, edition.approved_at) == (SYSTEM.name, house.now)
+
+
 # Holding
 
 
@@ -341,67 +333,7 @@ def test_what_is_out_cannot_be_held_and_what_is_not_held_cannot_be_resumed(house
         publishing.hold(edition_id, "too late", house.now, COMMAND)
 
 
-# Two at once
-
-
-def at_once(house: House, *verbs: Callable[[], object]) -> None:
-    """Each in a thread and an app context of its own, begun together."""
-    ready, raised = Barrier(len(verbs)), list[BaseException]()
-
-    def run(verb: Callable[[], object]) -> None:
-        with house.app.app_context():
-            ready.wait(20)
-            try:
-                verb()
-            except BaseException as error:  # handed to the test
-                raised.append(error)
-
-    threads = [Thread(target=run, args=(verb,)) for verb in verbs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(40)
-    assert raised == []
-
-
-def test_two_schedulers_make_one_edition(either_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both have seen that there is none before either writes it."""
-    house = either_house
-    paper = found(house)
-    paper.tells(*SUBJECTS)
-    both_composed, compose = Barrier(2), composing.compose
-
-    def together(*args: object) -> composing.Draft:
-        draft = compose(*args)  # type: ignore[arg-type]
-        both_composed.wait(20)
-        return draft
-
-    monkeypatch.setattr(composing, "compose", together)
-    at_once(house, *[lambda: publishing.draft_due(house.now)] * 2)
-
-    with house.app.app_context():
-        (edition,) = db.session.scalars(sa.select(Edition)).all()
-        assert (edition.state, edition.number) == ("drafted", 0)
-        assert edition.revision is not None
-        assert len(edition.revision.items) == len(SUBJECTS)
-
-
-def test_two_who_release_at_once_freeze_one_audience_and_send_each_mail_once(either_house: House) -> None:
-    house = either_house
-    _, edition_id = drafted(house, ANN, BOB)
-    house.later(minutes=45)
-
-    at_once(
-        house,
-        lambda: releasing.send(edition_id, house.now, COMMAND),
-        lambda: releasing.release_due(house.now),
-    )
-    house.work()
-
-    assert len(house.inbox.of(ANN)) == len(house.inbox.of(BOB)) == 1
-    assert ledger_of(house, edition_id) == {"accepted": 2}
-    assert len(audited(house, "edition.send", edition_id)) == 1
-    assert len(audited(house, "edition.approve", edition_id)) == 1
+# Again, and several
 
 
 def test_sending_what_is_sent_answers_the_same_and_sends_nothing(house: House) -> None:
@@ -454,13 +386,3 @@ def test_two_newsletters_with_the_same_reader_send_him_both(house: House) -> Non
         "<evening-post.example.org>",
         "<morning-post.example.org>",
     ]
-
-
-def test_who_approves_is_written_down(house: House) -> None:
-    _, edition_id = drafted(house)
-    house.later(minutes=45)
-    tick(house)
-
-    with house.app.app_context():
-        edition = db.session.get_one(Edition, edition_id)
-        assert (edition.approved_by, edition.approved_at) == (SYSTEM.name, house.now)

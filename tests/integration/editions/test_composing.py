@@ -177,6 +177,31 @@ def test_one_newsletter_s_word_is_not_another_s(house: House) -> None:
     assert headlines(other.compose()) == []
 
 
+def test_a_story_pinned_today_is_in_however_old_it_is(house: House) -> None:
+    paper = newsroom.found(house, window_hours="24")
+    old = paper.story("The bridge, a hundred years ago", "Harbor Gazette", published_at=house.now - timedelta(days=40))
+    paper.tells("Snow on the pass")
+    paper.mark("pinned", old)
+    assert headlines(paper.compose())[0] == "The bridge, a hundred years ago"
+    house.later(days=2)
+    assert headlines(paper.compose()) == []
+
+
+def test_one_page_stands_once_whatever_its_headlines(house: House) -> None:
+    paper = newsroom.found(house)
+    with house.app.app_context():
+        by_hand = StoryByHand("Ferry crews walk out", url="https://quay.example/strike")
+        page = adding.add(newsletter(paper.slug), by_hand, house.now, COMMAND).story.page
+    paper.story("All boats stay in harbour", "Quay Times", page=page)
+    assert headlines(paper.compose()) == ["Ferry crews walk out"]
+
+
+def test_fewer_stories_than_the_least_are_enough_where_no_more_are_allowed(house: House) -> None:
+    paper = newsroom.found(house, items_at_most="1", items_at_least="3")
+    paper.tells("Snow on the pass", "Choir wins a prize")
+    assert newsroom.edition_state(house, paper.draft()) == "drafted"
+
+
 # What is remembered
 
 

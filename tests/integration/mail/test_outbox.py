@@ -6,10 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from threading import Thread
+from threading import Event
 
 import pytest
 
+from newsletter.app import worker
 from newsletter.delivery.engine import Worker
 from newsletter.foundation.config import MailConfig, the_config
 from newsletter.foundation.database import db, transaction
@@ -17,29 +18,29 @@ from newsletter.foundation.links import the_links
 from newsletter.mail import outbox
 from newsletter.mail.message import Sender
 from newsletter.mail.outbox import OutboxMail, OutboxState
-from newsletter.mail.smtp import Connection, Reply, the_transport
+from newsletter.mail.smtp import Connection, Outcome, Reply, the_transport
 from tests.conftest import BuildHouse, House
 from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, running_relay
+from tests.support.newsroom import ledger_of, open_alert_keys, sending
 from tests.support.ports import free_port
+from tests.support.racing import at_once
 
 ANN, BOB = "ann@example.org", "bob@example.org"
+POST = Sender("Post", "post@example.org")
+WORDS = {
+    "service_name": "Morning Post",
+    "message": "The relay is away",
+    "remedy": "Look at it",
+    "admin_link": "https://news.example.org/admin/",
+}
 
 
-def put(house: House, to: str, message: str = "The relay is away") -> int:
-    """A mail to staff; its id."""
+def put(house: House, to: str, **words: str) -> int:
+    """A mail to staff; its id. Without all of its WORDS it cannot be made."""
     with house.app.app_context():
         with transaction():
-            outbox.put("alert", to=to, sender=Sender("Post", "post@example.org"), now=house.now, **words(message))
+            outbox.put("alert", to=to, sender=POST, now=house.now, **words)
         return outbox.mails_to(to)[0].id
-
-
-def words(message: str) -> dict[str, str]:
-    return {
-        "service_name": "Morning Post",
-        "message": message,
-        "remedy": "Look at it",
-        "admin_link": "https://news.example.org/admin/",
-    }
 
 
 def mail(house: House, mail_id: int) -> OutboxMail:
@@ -61,7 +62,7 @@ def test_a_mail_exists_if_and_only_if_what_it_is_about_was_committed(either_hous
 
     def fail_after_putting() -> None:
         with transaction():
-            outbox.put("alert", to=ANN, sender=Sender("Post", "post@example.org"), now=house.now, **words("no"))
+            outbox.put("alert", to=ANN, sender=POST, now=house.now, **WORDS)
             raise ZeroDivisionError
 
     with house.app.app_context():
@@ -74,9 +75,9 @@ def test_a_mail_exists_if_and_only_if_what_it_is_about_was_committed(either_hous
 
 def test_mails_go_out_in_the_order_in_which_they_came(house: House) -> None:
     for number in (3, 1, 2):
-        put(house, f"reader{number}@example.org")
+        put(house, f"reader{number}@example.org", **WORDS)
     house.later(seconds=1)
-    put(house, "late@example.org")
+    put(house, "late@example.org", **WORDS)
     house.work()
 
     order = [mail.recipient.partition("@")[0] for mail in house.inbox.mails]
@@ -86,14 +87,24 @@ def test_mails_go_out_in_the_order_in_which_they_came(house: House) -> None:
 def test_two_workers_send_each_mail_once(either_house: House) -> None:
     house = either_house
     for number in range(12):
-        put(house, f"reader{number}@example.org")
-    at_work = [Thread(target=house.work) for _ in range(2)]
-    for thread in at_work:
-        thread.start()
-    for thread in at_work:
-        thread.join(30)
+        put(house, f"reader{number}@example.org", **WORDS)
+    at_once(2, lambda _: house.work())
 
     assert len({mail.recipient for mail in house.inbox.mails}) == len(house.inbox.mails) == 12
+
+
+def test_a_stop_does_not_wait_for_the_whole_outbox(house: House) -> None:
+    for number in range(20):
+        put(house, f"reader{number}@example.org", **WORDS)
+    stop = Event()
+
+    def take(_address: str) -> str:
+        stop.set()
+        return "250 OK"
+
+    house.inbox.answer_data = take
+    worker(house.app, stop).run()
+    assert len(house.inbox.mails) == 1
 
 
 # At least once
@@ -106,7 +117,7 @@ def test_a_mail_without_a_clear_answer_is_sent_again_with_the_same_message_id(
     shaky_house: House, relay: MisbehavingRelay, answer: str
 ) -> None:
     house = shaky_house
-    mail_id = put(house, ANN)
+    mail_id = put(house, ANN, **WORDS)
     relay.answer = at("dot", answer)
     house.work()
     assert mail(house, mail_id).state is OutboxState.PENDING
@@ -124,7 +135,7 @@ def test_a_mail_without_a_clear_answer_is_sent_again_with_the_same_message_id(
 
 def test_a_mail_that_is_put_off_again_and_again_is_given_up_after_nine_tries(house: House) -> None:
     house.inbox.answer_rcpt = lambda address: "451 4.7.1 greylisted"
-    mail_id = put(house, ANN)
+    mail_id = put(house, ANN, **WORDS)
     waits = []
     for _ in range(9):
         house.work()
@@ -147,7 +158,7 @@ def test_a_refused_mail_is_not_tried_again_and_keeps_the_reason(house: House) ->
         return "550 5.1.1 no such user" if address == ANN else "250 OK"
 
     house.inbox.answer_rcpt = refuse
-    refused, behind = put(house, ANN), put(house, BOB)
+    refused, behind = put(house, ANN, **WORDS), put(house, BOB, **WORDS)
     house.work()
     house.later(days=1)
     house.work()
@@ -161,7 +172,7 @@ def test_a_refused_mail_is_not_tried_again_and_keeps_the_reason(house: House) ->
 def test_a_relay_that_is_away_for_a_week_costs_no_attempt(build_house: BuildHouse, sqlite_url: str) -> None:
     port = free_port()
     house = build_house(sqlite_url, mail=MailConfig(port=port))
-    mail_id = put(house, ANN)
+    mail_id = put(house, ANN, **WORDS)
     for _ in range(14):
         house.work()
         house.later(hours=12)
@@ -177,8 +188,8 @@ def test_a_relay_that_hangs_up_in_the_middle_loses_no_mail_and_doubles_none(
     shaky_house: House, relay: MisbehavingRelay, moment: str
 ) -> None:
     house = shaky_house
-    put(house, ANN)
-    put(house, BOB)
+    put(house, ANN, **WORDS)
+    put(house, BOB, **WORDS)
     relay.answer = at(moment, HANG_UP)
     for _ in range(4):
         house.work()
@@ -213,7 +224,7 @@ class DyingTransport:
 
 def test_a_mail_whose_worker_died_is_sent_again_after_its_lease_with_the_same_message_id(either_house: House) -> None:
     house = either_house
-    put(house, ANN)
+    put(house, ANN, **WORDS)
     with house.app.app_context(), pytest.raises(PulledPlug):
         outbox.send_due(DyingTransport(house), the_config(), the_links(), house.clock)
     house.later(minutes=4, seconds=59)
@@ -228,6 +239,20 @@ def test_a_mail_whose_worker_died_is_sent_again_after_its_lease_with_the_same_me
     assert first.message["Message-ID"] == second.message["Message-ID"]
 
 
+def test_a_late_refusal_does_not_undo_what_another_worker_has_sent(house: House) -> None:
+    """One worker was slower than its lease; the other one was told 250."""
+    mail_id = put(house, ANN, **WORDS)
+    with house.app.app_context():
+        slow = outbox._claim(house.now)
+        assert slow is not None
+    house.later(minutes=6)
+    house.work()
+    assert mail(house, mail_id).state is OutboxState.SENT
+    with house.app.app_context():
+        outbox._record(mail_id, Reply(Outcome.REFUSED, "550 duplicate"), house.now)
+    assert mail(house, mail_id).state is OutboxState.SENT
+
+
 # Poison
 
 
@@ -236,15 +261,41 @@ def test_a_mail_that_cannot_be_made_does_not_block_those_behind_it_for_ever(
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     with house.app.app_context(), transaction():
-        outbox.put("alert", to=ANN, sender=Sender("Post", "post@example.org"), now=house.now, message="no more data")
-        outbox.put("nowhere", to=ANN, sender=Sender("Post", "post@example.org"), now=house.now)
-    put(house, BOB)
+        outbox.put("alert", to=ANN, sender=POST, now=house.now, message="no more data")
+        outbox.put("nowhere", to=ANN, sender=POST, now=house.now)
+    put(house, BOB, **WORDS)
     at_work = house.worker()
     for _ in range(4):
         step_as_run_does(at_work)
 
     assert len(house.inbox.of(BOB)) == 1
     assert house.inbox.of(ANN) == []
+
+
+def test_a_template_that_breaks_does_not_stop_editions(house: House) -> None:
+    """Five minutes of a worker that pauses 5 s after each fault are 60 steps; here are more broken mails than that."""
+    _, edition_id = sending(house, ANN)
+    with house.app.app_context(), transaction():
+        for number in range(70):
+            outbox.put("alert", to=f"reader{number}@example.org", sender=POST, now=house.now)
+    at_work = house.worker()
+    for _ in range(120):
+        step_as_run_does(at_work)
+        house.later(seconds=5)
+        if house.inbox.mails:
+            break
+    assert ledger_of(house, edition_id) == {"accepted": 1}
+
+
+def test_a_mail_that_cannot_be_made_is_given_up_and_staff_are_told(house: House) -> None:
+    mail_id = put(house, ANN)
+    at_work = house.worker()
+    for _ in range(40):
+        step_as_run_does(at_work)
+        house.later(hours=1)
+    assert mail(house, mail_id).state is OutboxState.FAILED
+    assert "could not be made" in (mail(house, mail_id).last_reply or "")
+    assert open_alert_keys(house) != []
 
 
 def step_as_run_does(at_work: Worker) -> None:
@@ -258,7 +309,7 @@ def step_as_run_does(at_work: Worker) -> None:
 
 def test_a_transactional_mail_says_that_it_is_one_and_has_a_return_path_of_its_own(house: House) -> None:
     """RFC 3834 §5 against vacation notes in answer; DESIGN.md §6 for the return path."""
-    mail_id = put(house, ANN)
+    mail_id = put(house, ANN, **WORDS)
     house.work()
 
     (received,) = house.inbox.mails

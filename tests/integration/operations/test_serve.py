@@ -26,7 +26,7 @@ from newsletter.foundation import database
 from newsletter.foundation.network import port_is_free
 from newsletter.operations import assembling, supervising
 from newsletter.operations.supervising import Child, ChildFails, Group
-from tests.integration.test_cli import Office
+from tests.support.office import Office
 from tests.support.ports import free_port
 
 PATIENCE_SECONDS = 120
@@ -111,13 +111,10 @@ class Service:
 
 
 @pytest.fixture
-def office(tmp_path: Path, sqlite_template: Path) -> Office:
+def office(tmp_path: Path, set_up: Path) -> Office:
     """Set up, with one newsletter, on a free port."""
-    office = Office(tmp_path / "office")
-    office.folder.mkdir()
+    office = Office(shutil.copytree(set_up, tmp_path / "office"))
     office.config.write_text(CONFIG.format(port=free_port()), "utf-8")
-    shutil.copy(sqlite_template, office.folder / "newsletter.db")
-    assembling.upgrade(config_module.load(office.config))
     office.says("newsletters", "add", "post", "--name", "Morning Post", "--from", "post@example.org")
     return office
 
@@ -144,6 +141,7 @@ def serving(office: Office) -> Iterator[Service]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 
 
+@pytest.mark.slow
 @needs_proc
 def test_the_service_comes_up_mends_itself_and_ends_as_one(office: Office) -> None:
     with serving(office) as service:
@@ -204,8 +202,9 @@ def test_a_service_whose_database_fell_behind_is_not_ready(office: Office) -> No
 
 
 @pytest.fixture
-def handlers() -> Iterator[None]:
-    """A group takes over this process's signals; afterwards they are pytest's again."""
+def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A group takes over this process's signals; afterwards they are pytest's again. It looks around more often."""
+    monkeypatch.setattr(supervising, "POLL_SECONDS", 0.02)
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
     yield

@@ -18,7 +18,8 @@ from newsletter.staff import signing_in
 from newsletter.staff.models import Role, SignInFailure, SignInLink, Staff, StaffSession
 from newsletter.staff.signing_in import LinkUsed, PasswordTooShort, SignInRefused, StaffExists, TooManyFailures
 from tests.conftest import House
-from tests.integration.subscribers import SITE, at_once, count, everything
+from tests.integration.subscribers import SITE, count, everything
+from tests.support.racing import at_once
 
 OLIVE, ED, NOBODY = "olive@example.org", "ed@example.org", "nobody@example.org"
 PASSWORD = "correct horse battery staple"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
-from threading import Barrier
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -31,8 +29,6 @@ ANN = "ann@example.org"
 MORNING_POST = "morning-post"
 IP = "192.0.2.7"
 SITE = "https://news.example.org"
-
-Result = TypeVar("Result")
 
 
 def sign_up(
@@ -150,15 +146,3 @@ def statements(house: House) -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(engine, "before_cursor_execute", note)
-
-
-def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
-    """Call `act` in that many threads that start together."""
-    gate = Barrier(times)
-
-    def run(number: int) -> Result:
-        gate.wait(20)
-        return act(number)
-
-    with ThreadPoolExecutor(times) as pool:
-        return list(pool.map(run, range(times)))

@@ -9,7 +9,6 @@ from tests.integration.subscribers import (
     ANN,
     SITE,
     asked,
-    at_once,
     became_reader,
     count,
     erase,
@@ -21,6 +20,7 @@ from tests.integration.subscribers import (
     words_of,
 )
 from tests.support import newsroom
+from tests.support.racing import at_once
 
 ACTIVE, UNSUBSCRIBED = SubscriptionState.ACTIVE, SubscriptionState.UNSUBSCRIBED
 

@@ -1,54 +1,39 @@
-"""From the form to a confirmed reader: who learns what, who is mailed how often, and what only the person's own POST
-can do."""
+"""From the form to the mail: who learns what, and who is mailed how often."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
 from html import unescape
 
-import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 
 from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.config import MailConfig, WebConfig
-from newsletter.foundation.database import db, transaction
-from newsletter.foundation.links import Links, Purpose
+from newsletter.foundation.database import db
 from newsletter.mail.outbox import OutboxMail
 from newsletter.mail.suppression import SuppressionReason
-from newsletter.newsletters.models import SignUpText, newsletter
-from newsletter.subscribers import housekeeping, signing_up
+from newsletter.subscribers import signing_up
 from newsletter.subscribers.models import (
-    ConsentEvent,
-    ConsentKind,
     SignUpRequest,
-    Subscriber,
     Subscription,
-    SubscriptionState,
 )
 from tests.conftest import BuildHouse, House
 from tests.integration.subscribers import (
     ANN,
-    IP,
     MORNING_POST,
     SITE,
     asked,
-    at_once,
     became_reader,
     count,
-    erase,
     everything,
     latest_request,
     link_in,
     put_on_the_list,
     sign_up,
-    state_of,
     statements,
-    story_of,
-    suppressed_for,
     words_of,
 )
 from tests.support import newsroom
@@ -187,6 +172,16 @@ def test_an_address_gets_one_mail_in_15_minutes_and_three_a_day(house: House) ->
     assert mails_after(2 * 60) == 4
 
 
+def test_requests_that_waited_are_one_mail_in_15_minutes_all_the_same(house: House) -> None:
+    """The cap looks at when somebody is mailed, not at when he asked."""
+    newsroom.found(house)
+    for _ in range(3):
+        sign_up(house)
+        house.later(minutes=20)
+    house.work()
+    assert len(house.inbox.of(ANN)) == 1
+
+
 def test_the_caps_count_the_mailbox_whatever_its_case_and_tag(either_house: House) -> None:
     house = either_house
     newsroom.found(house)
@@ -198,6 +193,17 @@ def test_the_caps_count_the_mailbox_whatever_its_case_and_tag(either_house: Hous
     assert len(house.inbox.mails) == 1
 
 
+def test_an_encoded_word_is_no_way_around_a_complaint(house: House) -> None:
+    """Mail software that is built on Python's own parser (aiosmtpd among it) reads =?utf-8?q?=61nn?= as ann. So
+    one complaint, three mails a day and every other cap are got around as often as one likes."""
+    newsroom.found(house)
+    put_on_the_list(house, SuppressionReason.COMPLAINT)
+    for local in ("=?utf-8?q?ann?=", "=?utf-8?q?=61nn?=", "=?utf-8?q?a=6en?=", "=?x?b?YW5u?="):
+        sign_up(house, f"{local}@example.org")
+    house.work()
+    assert house.inbox.of(ANN) == []
+
+
 def test_a_reader_is_not_told_more_often_either(house: House) -> None:
     newsroom.found(house)
     became_reader(house)
@@ -207,15 +213,6 @@ def test_a_reader_is_not_told_more_often_either(house: House) -> None:
         house.work()
         house.later(minutes=20)
     assert len(house.inbox.mails) == 2, "three a day, and one of them was the confirmation"
-
-
-def test_ten_identical_submits_at_once_are_one_mail(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    answers = at_once(10, lambda _: sign_up(house).status_code)
-    assert answers == [200] * 10
-    at_once(2, lambda _: house.work())
-    assert [mail.recipient for mail in house.inbox.mails] == [ANN]
 
 
 def test_a_network_signs_up_twenty_times_an_hour_and_the_next_time_nothing_is_saved(either_house: House) -> None:
@@ -277,300 +274,6 @@ def test_a_forged_address_does_not_get_past_the_cap(build_house: BuildHouse, sql
         for number in range(21)
     ]
     assert statuses == [200] * 20 + [429]
-
-
-# What only the person's own press does
-
-
-def test_looking_at_a_confirmation_link_changes_nothing(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    link = asked(house)
-    before = everything(house)
-    for method in ("GET", "HEAD") * 3:
-        assert house.browser.open(link, method=method).status_code == 200
-    house.work()
-    assert everything(house) == before
-    assert len(house.inbox.mails) == 1
-
-
-def test_a_sign_up_of_a_reader_changes_nothing_before_the_press(house: House) -> None:
-    newsroom.found(house)
-    became_reader(house)
-    house.browser.post(became_reader(house, "left@example.org"))
-    before = everything(house)
-    sign_up(house)
-    sign_up(house, "left@example.org")
-    house.work()
-    after = everything(house)
-    for table in (Subscriber, Subscription):
-        name = table.__tablename__
-        assert after[name] == before[name]
-
-
-def test_pressing_twice_makes_one_reader_and_one_welcome(house: House) -> None:
-    newsroom.found(house)
-    link = asked(house)
-    first = house.browser.post(link)
-    assert first.status_code == 200
-    house.work()
-    before = everything(house)
-    second = house.browser.post(link)
-    assert second.status_code == 200
-    assert ANN in words_of(second)
-    house.work()
-    assert everything(house) == before
-    assert [mail.subject for mail in house.inbox.of(ANN)][1:] == ["Welcome to Morning Post"]
-    assert state_of(house) == [SubscriptionState.ACTIVE]
-
-
-def test_pressing_five_times_at_once_makes_one_reader_and_one_welcome(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    link = asked(house)
-    assert at_once(5, lambda _: house.browser.post(link).status_code) == [200] * 5
-    house.work()
-    assert len(house.inbox.of(ANN)) == 2
-    assert [event.kind for event in story_of(house)] == [ConsentKind.REQUESTED, ConsentKind.CONFIRMED]
-
-
-def test_the_link_works_on_another_device_and_its_press_is_what_is_proved(house: House) -> None:
-    newsroom.found(house)
-    link = asked(house)
-    phone = {"REMOTE_ADDR": "2001:db8:5::1"}
-    answer = house.browser.post(link, environ_overrides=phone, headers={"User-Agent": "Phone"})
-    assert answer.status_code == 200
-    requested, confirmed = story_of(house)
-    assert (requested.ip, confirmed.ip) == (IP, "2001:db8:5::1")
-    assert confirmed.user_agent == "Phone"
-
-
-def test_a_link_is_good_for_seven_days_to_the_second(house: House) -> None:
-    newsroom.found(house)
-    link = asked(house)
-    house.later(days=7, seconds=-1)
-    assert house.browser.get(link).status_code == 200
-    house.later(seconds=1)
-    before = everything(house)
-    for method in ("GET", "POST"):
-        answer = house.browser.open(link, method=method)
-        assert answer.status_code == 410
-        assert 'name="email"' in answer.text, "a new one can be asked for there"
-        assert ANN in words_of(answer)
-    assert everything(house) == before
-    assert state_of(house) == []
-
-
-def test_a_link_whose_request_was_erased_answers_kindly(house: House) -> None:
-    newsroom.found(house)
-    link = asked(house)
-    house.later(days=7, seconds=1)
-    with house.app.app_context():
-        assert housekeeping.tidy(house.now) == 1
-    for slug in (None, "evening-post"):
-        if slug:
-            newsroom.found(house, slug)  # now nobody can know which of the two it was for
-        for method in ("GET", "POST"):
-            answer = house.browser.open(link, method=method)
-            assert answer.status_code == 410
-            assert "nothing is lost" in answer.text
-    assert state_of(house) == []
-
-
-def test_a_damaged_or_foreign_token_opens_nothing(house: House) -> None:
-    newsroom.found(house)
-    token = asked(house).removeprefix("/confirm/")
-    others = became_reader(house, "bob@example.org").removeprefix("/unsubscribe/")
-    request = latest_request(house)
-    stranger = Links("another installation's secret key, long enough", SITE)
-    forged = [
-        token[:-1],
-        token[1:],
-        token + "x",
-        token.replace(".", "..", 1),
-        token.swapcase(),
-        "A" + token[1:],
-        token[:-1] + ("A" if token[-1] != "A" else "B"),
-        others,
-        house.links.make(Purpose.UNSUBSCRIBE, request.id),
-        house.links.make(Purpose.PREFERENCES, request.id),
-        stranger.make(Purpose.CONFIRM, request.id),
-        "W251bGwsIDBd.AAAA",
-        "x" * 3000,
-        "%00",
-        "%ff%fe",
-        "%ed%a0%80",
-        "\N{SNOWMAN}",
-        ".",
-    ]
-    before = everything(house)
-    for bad in forged:
-        for method in ("GET", "POST"):
-            answer = house.browser.open(f"/confirm/{bad}", method=method)
-            assert answer.status_code == 404, bad
-            assert "nothing is lost" in answer.text, bad
-    assert everything(house) == before
-
-
-def test_a_token_holds_no_address(house: House) -> None:
-    newsroom.found(house)
-    link = asked(house)
-    assert "ann" not in link
-    payload = house.links._serializer(Purpose.CONFIRM).loads_unsafe(link.removeprefix("/confirm/"))
-    assert [type(part) for part in payload[1]] == [int, int]
-
-
-def test_the_press_lifts_an_unsubscribe(house: House) -> None:
-    newsroom.found(house)
-    house.browser.post(became_reader(house))
-    assert state_of(house) == [SubscriptionState.UNSUBSCRIBED]
-    became_reader(house)
-    assert state_of(house) == [SubscriptionState.ACTIVE]
-
-
-def test_the_press_lifts_an_erasure_and_a_hard_bounce(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    for reason in (SuppressionReason.ERASURE, SuppressionReason.HARD_BOUNCE):
-        address = f"{reason}@example.org"
-        put_on_the_list(house, reason, address)
-        link = asked(house, address)
-        assert suppressed_for(house, address) == {reason}, "asking lifts nothing"
-        house.browser.get(link)
-        assert suppressed_for(house, address) == {reason}, "looking lifts nothing"
-        assert house.browser.post(link).status_code == 200
-        house.work()
-        assert suppressed_for(house, address) == set()
-        assert state_of(house, address) == [SubscriptionState.ACTIVE]
-
-
-def test_a_complaint_and_a_suppression_by_hand_get_no_mail_and_are_never_lifted(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    for reason in (SuppressionReason.COMPLAINT, SuppressionReason.BY_HAND):
-        address = f"{reason}@example.org"
-        link = asked(house, address)
-        put_on_the_list(house, reason, address)
-        put_on_the_list(house, SuppressionReason.HARD_BOUNCE, address)
-        house.later(minutes=20)
-        sign_up(house, address)
-        house.work()
-        assert len(house.inbox.of(address)) == 1
-        before = everything(house)
-        assert house.browser.post(link).status_code == 403
-        assert everything(house) == before, "not even the hard bounce is lifted"
-        assert state_of(house, address) == []
-
-
-def test_staff_lift_nothing_by_asking(house: House) -> None:
-    newsroom.found(house)
-    erase(house)
-    put_on_the_list(house, SuppressionReason.HARD_BOUNCE)
-    house.browser.post(became_reader(house, "left@example.org"))
-    before = everything(house)
-    with house.app.app_context():
-        for address in (ANN, "left@example.org"):
-            signing_up.request_for(MORNING_POST, address, house.now, house.keys, SUPPORT)
-    house.work()
-    assert suppressed_for(house) == {SuppressionReason.ERASURE, SuppressionReason.HARD_BOUNCE}
-    assert everything(house)["subscriptions"] == before["subscriptions"]
-
-
-def test_a_person_who_was_erased_can_come_back_as_somebody_new(house: House) -> None:
-    newsroom.found(house)
-    became_reader(house)
-    erase(house)
-    assert state_of(house) == []
-    house.later(days=1)
-    became_reader(house)
-    assert state_of(house) == [SubscriptionState.ACTIVE]
-    assert suppressed_for(house) == set()
-
-
-# The proof
-
-
-def test_the_consent_story_is_whole_and_in_the_words_that_were_agreed_to(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    page = "https://gazette.example/article?id=7"
-    sign_up(house, headers={"User-Agent": "Desk"}, page_url=page)
-    house.work()
-    with house.app.app_context(), transaction():
-        publication = newsletter(MORNING_POST)
-        first_words = publication.sign_up_text.text
-        publication.sign_up_texts.append(SignUpText(version=2, text="Other words.", created_at=house.now))
-    house.later(hours=2)
-    link = link_in(house, ANN, "/confirm/")
-    assert first_words in unescape(house.browser.get(link).text), "the page shows what was on the form"
-    house.browser.post(link, headers={"User-Agent": "Phone"}, environ_overrides={"REMOTE_ADDR": "198.51.100.1"})
-    house.work()
-    house.later(hours=1)
-    house.browser.post(link_in(house, ANN, "/unsubscribe/"), environ_overrides={"REMOTE_ADDR": "198.51.100.2"})
-
-    requested, confirmed, left = story_of(house)
-    assert (requested.kind, confirmed.kind, left.kind) == tuple(ConsentKind)
-    for event in (requested, confirmed):
-        assert event.sign_up_text is not None
-        assert event.sign_up_text.text == first_words
-    assert (requested.ip, requested.user_agent, requested.page_url) == (IP, "Desk", page)
-    assert (confirmed.ip, confirmed.user_agent) == ("198.51.100.1", "Phone")
-    assert left.ip == "198.51.100.2"
-    assert {event.by for event in (requested, confirmed, left)} == {"the reader"}
-    assert confirmed.at - requested.at == timedelta(hours=2)
-    assert left.at - confirmed.at == timedelta(hours=1)
-
-    house.later(hours=1)
-    sign_up(house)
-    assert story_of(house)[-1].sign_up_text_id != requested.sign_up_text_id, "who asks now sees the new words"
-
-
-def test_the_referring_page_is_kept_where_the_form_names_none(house: House) -> None:
-    newsroom.found(house)
-    sign_up(house, headers={"Referer": "https://gazette.example/a"})
-    assert story_of(house)[0].page_url == "https://gazette.example/a"
-
-
-def test_what_is_too_long_or_no_text_is_left_out_of_the_proof(either_house: House) -> None:
-    """PostgreSQL takes no null byte and nothing too long, and a page no escape sequence."""
-    house = either_house
-    newsroom.found(house)
-    long = "https://gazette.example/\x00\x1b[2J" + "\N{LATIN SMALL LETTER E WITH ACUTE}" * 5000
-    assert sign_up(house, headers={"User-Agent": "u" * 5000}, page_url=long).status_code == 200
-    (kept,) = story_of(house)
-    assert (len(kept.user_agent), len(kept.page_url)) == (300, 1000)
-    assert kept.page_url.startswith("https://gazette.example/")
-    assert kept.page_url.isprintable()
-
-
-def test_the_database_rewrites_no_consent_event(either_house: House) -> None:
-    house = either_house
-    newsroom.found(house)
-    sign_up(house)
-    with house.app.app_context(), transaction() as session:
-        event_id = session.scalars(sa.select(ConsentEvent.id)).one()
-    for change in (
-        lambda session: session.execute(sa.update(ConsentEvent).values(ip="1.2.3.4")),
-        lambda session: setattr(session.get(ConsentEvent, event_id), "ip", "1.2.3.4"),
-    ):
-        with (
-            house.app.app_context(),
-            pytest.raises(sa.exc.DBAPIError, match="append-only"),
-            transaction() as session,
-        ):
-            change(session)
-    assert story_of(house)[0].ip == IP
-
-
-def test_who_was_asked_in_by_staff_says_so(house: House) -> None:
-    newsroom.found(house)
-    with house.app.app_context():
-        signing_up.request_for(MORNING_POST, ANN, house.now, house.keys, SUPPORT)
-    house.work()
-    house.browser.post(link_in(house, ANN, "/confirm/"))
-    requested, confirmed = story_of(house)
-    assert (requested.by, requested.ip) == ("sue@example.org", "198.51.100.4")
-    assert confirmed.by == "the reader"
 
 
 # Bad days and bad forms
@@ -686,6 +389,12 @@ def test_a_bad_form_is_answered_with_a_page_and_changes_nothing(either_house: Ho
     assert everything(house) == before
 
 
+def test_a_null_byte_in_a_hidden_field_is_no_fault(either_house: House) -> None:
+    newsroom.found(either_house)
+    either_house.app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
+    assert sign_up(either_house, page_url="https://gazette.example/\x00").status_code == 200
+
+
 def test_other_methods_do_nothing(house: House) -> None:
     newsroom.found(house)
     link = asked(house)
@@ -709,18 +418,6 @@ def test_the_form_names_the_newsletter_when_there_are_several(house: House) -> N
         assert subscription.newsletter.slug == "evening-post"
 
 
-def test_requests_are_forgotten_after_seven_days_and_readers_stay(house: House) -> None:
-    newsroom.found(house)
-    became_reader(house)
-    asked(house, "never@example.org")
-    house.later(days=7, minutes=1)
-    with house.app.app_context():
-        housekeeping.tidy(house.now)
-    assert count(house, SignUpRequest) == 0
-    assert state_of(house) == [SubscriptionState.ACTIVE]
-    assert [event.kind for event in story_of(house, "never@example.org")] == [ConsentKind.REQUESTED]
-
-
 def test_a_page_for_signing_up_needs_no_script_and_no_cookie(house: House) -> None:
     newsroom.found(house)
     for path in ("/", "/subscribe", "/subscribe?newsletter=morning-post"):
@@ -729,3 +426,14 @@ def test_a_page_for_signing_up_needs_no_script_and_no_cookie(house: House) -> No
         assert "<script" not in page.text
         assert "Set-Cookie" not in page.headers
     assert "Set-Cookie" not in sign_up(house).headers
+
+
+def test_staff_are_not_told_of_a_mail_that_nobody_gets(house: House) -> None:
+    from tests.integration.web import signed_in
+
+    newsroom.found(house)
+    put_on_the_list(house, SuppressionReason.BY_HAND)
+    desk = signed_in(house)
+    answer = desk.post("/admin/subscribers/add", email=ANN, newsletter="morning-post")
+    shown = desk.get("/admin/subscribers").text + answer.text
+    assert f"{ANN} gets a mail now" not in words_of(answer) + shown

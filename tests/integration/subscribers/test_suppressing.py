@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from newsletter.delivery import releasing
-from newsletter.foundation.audit import Actor, ActorKind
+from newsletter.foundation.audit import COMMAND, Actor, ActorKind
+from newsletter.mail import suppression
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.mail.suppression import Suppression, SuppressionReason
 from newsletter.subscribers import suppressing
@@ -23,6 +24,7 @@ from tests.integration.subscribers import (
     suppressed_for,
 )
 from tests.support import newsroom
+from tests.support.racing import at_once, both_pass
 
 SUE = Actor(ActorKind.STAFF, "sue@example.org", 7, "198.51.100.4")
 
@@ -49,6 +51,21 @@ def test_the_second_time_changes_nothing(house: House) -> None:
     before = everything(house)
     assert not suppress(house, " ANN@Example.org ")
     assert everything(house) == before
+
+
+def test_two_people_who_suppress_an_address_at_once_are_both_answered(
+    either_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a lock both write the row, on PostgreSQL."""
+    house = either_house
+    monkeypatch.setattr(suppression, "reasons", both_pass(house, suppression.reasons))
+    keys = house.keys
+
+    def act(_: int) -> bool:
+        with house.app.app_context():
+            return suppressing.suppress(ANN, "", house.now, keys, COMMAND)
+
+    assert sorted(at_once(2, act)) == [False, True]
 
 
 def test_each_reason_stands_for_itself(house: House) -> None:

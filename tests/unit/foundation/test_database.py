@@ -238,6 +238,13 @@ def test_what_was_done_and_what_was_agreed_to_cannot_be_edited(either_house: Hou
                 assert value not in db.session.scalars(sa.select(getattr(table, name))).all()
 
 
+def test_what_was_done_cannot_be_edited_by_a_statement_either(house: House) -> None:
+    with house.app.app_context():
+        settings.add(NewNewsletter("post", "Post", "post@example.org"), NOON, COMMAND)
+        with pytest.raises(sa.exc.DBAPIError), transaction() as session:
+            session.execute(sa.update(AuditRecord).values(actor_name="somebody else"))
+
+
 def edit_first(table: type[AuditRecord] | type[ConsentEvent], changed: dict[str, str]) -> None:
     with transaction() as session:
         row = session.scalars(sa.select(table)).first()
@@ -286,12 +293,12 @@ def test_a_migration_that_makes_a_table_anew_loses_no_row_that_refers_to_it(tmp_
     database.upgrade(engine, "0001")
     with engine.begin() as connection:
         for row in (
-            f"newsletters VALUES (1, 'n', 'N', '', '', '', 'N', 'n@example.org', NULL, '', '#9b1c1c', 'en', '1234567', 45,"
-            f" 'auto', 'own', 10, 3, 3, 30, 0.175, {at})",
-            f"sources VALUES (1, 'https://a.example/feed', 'A', 'new', NULL, NULL, 0, NULL, NULL, NULL, NULL, {at}, 900, 0,"
-            f" {at})",
-            f"stories VALUES (1, 1, 'i', 'p', 'https://a.example/1', 'T', '', '', '', '[]', NULL, '', '', 1, {at}, NULL, {at},"
-            f" {at}, NULL)",
+            "newsletters VALUES (1, 'n', 'N', '', '', '', 'N', 'n@example.org', NULL, '', '#9b1c1c', 'en', '1234567',"
+            f" 45, 'auto', 'own', 10, 3, 3, 30, 0.175, {at})",
+            "sources VALUES (1, 'https://a.example/feed', 'A', 'new', NULL, NULL, 0, NULL, NULL, NULL, NULL,"
+            f" {at}, 900, 0, {at})",
+            "stories VALUES (1, 1, 'i', 'p', 'https://a.example/1', 'T', '', '', '', '[]', NULL, '', '', 1,"
+            f" {at}, NULL, {at}, {at}, NULL)",
             f"story_marks VALUES (1, 1, 1, 'pinned', NULL, 'command', {at})",
         ):
             connection.exec_driver_sql(f"INSERT INTO {row}")

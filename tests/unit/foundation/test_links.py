@@ -138,6 +138,12 @@ def test_anything_that_is_no_return_path_is_called_damaged(local_part: str) -> N
         LINKS.read_verp(local_part)
 
 
+def test_octets_that_no_address_may_hold_are_called_damaged() -> None:
+    """Python's mail parser gives raw octets of a header as lone surrogates."""
+    with pytest.raises(LinkInvalid):
+        LINKS.read_verp("dae-\udcff")
+
+
 def test_nobody_else_s_secret_signs_our_return_paths() -> None:
     with pytest.raises(LinkInvalid):
         LINKS.read_verp(OTHER.verp("d", 7))

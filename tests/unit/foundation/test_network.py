@@ -55,7 +55,14 @@ INSIDE = [
     "ff02::1",
     "2001:db8::1",
     "100::1",
+    "fec0::1",  # site-local: deprecated, and still somebody's inside (RFC 3879)
+    "3fff::1",  # documentation (RFC 9637)
+    "5f00::1",  # segment routing (RFC 9602)
     # IPv4 inside IPv6
+    "::127.0.0.1",  # IPv4-compatible (RFC 4291 §2.5.5.1)
+    "::10.0.0.1",
+    "64:ff9b:1::808:808",  # local NAT64 is nobody's public address (RFC 8215 §3)
+    "64:ff9b:1:7f00:0:100::",  # 127.0.0.1 in a /48 prefix (RFC 6052 §2.2)
     "::ffff:127.0.0.1",
     "::ffff:10.0.0.1",
     "::ffff:169.254.169.254",

@@ -36,7 +36,7 @@ KNOWN_TO_MRML = {
 
 HTML = {
     "html", "head", "title", "meta", "style", "body", "div", "table", "tbody", "tr", "td", "h1", "h2", "h3", "p", "a",
-    "b", "br", "img",
+    "b", "br", "img", "span",
 }  # fmt: skip
 
 PAPER, NIGHT = "#fffefb", "#1b1a18"
@@ -54,6 +54,8 @@ def item(number: int, **other: Any) -> dict[str, Any]:
         "image_alt": "",
         "image_credit": "",
         "also_covered": [],
+        "more_outlets": 0,
+        "is_update": False,
         "published_text": "5 h ago",
         **other,
     }
@@ -484,3 +486,23 @@ def test_an_alert_says_what_happened_and_what_to_do() -> None:
     for part in (Page(rendered.html).text, " ".join(rendered.text.split())):
         assert "Nothing has been sent." in part
         assert "The relay mail.example:587 cannot be used" in part
+
+
+# What an item may be
+
+
+def test_an_update_says_so_and_outlets_beyond_those_named_are_counted() -> None:
+    others = [{"outlet": "Ridge Courier", "title": "Bridge", "url": "https://ridge.example/1"}]
+    told = item(1, is_update=True, also_covered=others, more_outlets=4)
+    mail = render("edition", **edition(items=[told]))
+    assert "Update:</span> " in mail.html
+    assert "Update: Headline number 1" in mail.text
+    assert " and 4 more" in mail.html
+    assert "- and 4 more" in mail.text
+
+
+def test_a_story_without_a_page_stands_there_without_a_link() -> None:
+    mail = render("edition", **edition(items=[item(1, url="", image_url="https://news.example.org/p.jpg")]))
+    assert "Headline number 1" in mail.html
+    assert 'href=""' not in mail.html
+    assert "\n\n\n\n" not in mail.text

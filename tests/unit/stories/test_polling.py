@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.stories.polling import FASTEST, SLOWEST, is_silent, next_interval, wait_after_failure
+from newsletter.stories.polling import (
+    FASTEST,
+    SLOWEST,
+    asked_less,
+    is_silent,
+    next_interval,
+    usual_pause,
+    wait_after_failure,
+)
 
 NOW = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
 MINUTES, HOURS = timedelta(minutes=1), timedelta(hours=1)
@@ -57,3 +65,13 @@ def test_a_server_that_asks_for_time_gets_it_but_not_more_than_a_day() -> None:
 )
 def test_silence_is_unusual_only_for_who_usually_speaks(hours_ago: list[int], silent: bool) -> None:
     assert is_silent([NOW - timedelta(hours=hours) for hours in hours_ago], NOW) is silent
+
+
+def test_the_usual_pause_is_the_longest_but_one() -> None:
+    assert usual_pause([NOW - timedelta(hours=hours) for hours in (1, 3, 303, 306, 310)]) == 4 * HOURS
+    assert usual_pause([NOW] * 4) is None
+
+
+@given(spans)
+def test_who_is_asked_too_often_is_asked_half_as_often_up_to_a_bound(interval: timedelta) -> None:
+    assert asked_less(interval) == min(max(2 * interval, 2 * FASTEST), SLOWEST)

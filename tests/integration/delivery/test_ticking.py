@@ -1,24 +1,25 @@
-"""What went wrong once, and must not again."""
+"""The scheduler's own ticks: a newsletter that breaks stops no other, and a person's hold is not lifted."""
 
 from __future__ import annotations
-
-from contextlib import suppress
-from threading import Event, Thread, get_ident
 
 import pytest
 import sqlalchemy as sa
 
 from newsletter import scheduling
-from newsletter.delivery import releasing
 from newsletter.editions import composing, publishing, rendering
-from newsletter.editions.models import Edition, Revision, edition_of
+from newsletter.editions.models import Edition, Revision
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db
-from newsletter.foundation.errors import Refused
 from newsletter.mail.templates import TemplateBroken
 from newsletter.newsletters.models import Newsletter, Slot
 from tests.conftest import House
-from tests.support.newsroom import SUBJECTS, edition_state, found, ledger_of, open_alert_keys
+from tests.support.newsroom import (
+    SUBJECTS,
+    edition_state,
+    found,
+    ledger_of,
+    open_alert_keys,
+)
 
 ANN = "ann@example.org"
 
@@ -27,13 +28,6 @@ def tick(house: House) -> None:
     """The scheduler's own tick, which logs a fault and goes on."""
     for one in scheduling.ticks(house.fetcher):
         scheduling._guarded(house.app, one, house.clock)()
-
-
-def somebody_waits(house: House) -> bool:
-    """Whether a transaction of this PostgreSQL database waits for another one."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with db.engine.connect() as connection:
-        return bool(connection.exec_driver_sql(query).scalar())
 
 
 def test_an_empty_edition_that_was_resumed_does_not_stop_the_other_newsletters(house: House) -> None:
@@ -109,48 +103,6 @@ def test_a_hold_by_a_person_is_not_lifted_by_stories_that_arrive(house: House) -
     house.work()
     assert edition_state(house, edition_id) == "held drafted"
     assert house.inbox.mails == []
-
-
-def test_an_edition_that_is_approved_while_it_is_composed_anew_goes_as_it_was_approved(
-    either_house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An editor approves in the moment in which the scheduler drafts anew."""
-    house = either_house
-    paper = found(house)
-    paper.tells(*SUBJECTS)
-    paper.readers(ANN)
-    edition_id = paper.draft()
-    paper.tells("Later news")
-    composing_here, read, approved = get_ident(), Event(), Event()
-    seen: list[Edition] = []
-
-    def approve() -> None:
-        assert read.wait(20)
-        with house.app.app_context(), suppress(Refused):
-            releasing.approve(edition_id, house.now, COMMAND)
-        approved.set()
-
-    def edition_then_approval(slot_id: int, local_date: object, number: int = 0) -> Edition | None:
-        answer = edition_of(slot_id, local_date, number)  # type: ignore[arg-type]
-        if get_ident() == composing_here and db.session().info.get("newsletter_writes") and answer and not seen:
-            seen.append(answer)
-            read.set()
-            if db.engine.dialect.name == "postgresql":
-                while not approved.wait(0.01) and not somebody_waits(house):
-                    pass
-        return answer
-
-    monkeypatch.setattr(publishing, "edition_of", edition_then_approval)
-    thread = Thread(target=approve)
-    thread.start()
-    with house.app.app_context(), suppress(Refused):
-        publishing.compose(db.session.get_one(Slot, paper.slot_id), house.now.date(), house.now, COMMAND)
-    thread.join(30)
-    house.later(minutes=45)
-    with house.app.app_context():
-        releasing.release_due(house.now)
-    house.work()
-    assert ledger_of(house, edition_id) == {"accepted": 1}
 
 
 def test_a_service_that_was_away_the_whole_morning_tells_staff_that_there_is_no_edition(house: House) -> None:

@@ -1,0 +1,33 @@
+"""Empty databases as durable as in use, each gone afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.support import postgres
+
+
+def each() -> Iterator[tuple[str, AbstractContextManager[str]]]:
+    """The name of each kind that this machine has, and what gives the URL of one."""
+    yield "sqlite", _sqlite()
+    if (folder := postgres.binaries()) is not None:
+        yield "postgresql", _postgresql(folder)
+
+
+@contextmanager
+def _sqlite() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/newsletter.db"
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[str]:
+    with postgres.server(folder, durable=True) as address:
+        with psycopg.connect(f"postgresql://{address}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bench")
+        yield f"postgresql+psycopg://{address}/bench"

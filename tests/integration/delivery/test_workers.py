@@ -1,0 +1,200 @@
+"""Workers that stop, sleep, die, or are several: nothing is lost and nothing is sent twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from newsletter.app import worker
+from newsletter.delivery import ledger, releasing
+from newsletter.editions import publishing
+from newsletter.foundation.audit import COMMAND
+from newsletter.foundation.clock import SystemClock
+from newsletter.foundation.config import MailConfig
+from newsletter.foundation.database import db, transaction
+from newsletter.mail.smtp import Outcome, Reply
+from newsletter.newsletters.models import Slot
+from tests.conftest import BuildHouse, House
+from tests.integration.delivery import during_the_first_mail
+from tests.support.misbehaving_relay import MisbehavingRelay
+from tests.support.newsroom import (
+    edition_state,
+    found,
+    ledger_of,
+    sending,
+)
+from tests.support.racing import at_once, beside
+from tests.support.worker_process import running_worker
+
+ANN, BOB, CLEO = "ann@example.org", "bob@example.org", "cleo@example.org"
+
+
+# Stopping and sleeping
+
+
+def test_a_stop_in_the_middle_of_a_shard_finishes_what_is_in_flight_and_gives_the_rest_back(
+    house: House,
+) -> None:
+    stop = Event()
+    _, edition_id = sending(house, ANN, BOB, CLEO)
+    during_the_first_mail(house.inbox, stop.set)
+
+    worker(house.app, stop).run()
+
+    assert len(house.inbox.mails) == 1
+    assert ledger_of(house, edition_id) == {"accepted": 1, "pending": 2}
+    house.work()  # another worker, at once: no lease is in its way
+    assert sorted(mail.recipient for mail in house.inbox.mails) == [ANN, BOB, CLEO]
+    assert ledger_of(house, edition_id) == {"accepted": 3}
+
+
+def test_two_workers_on_one_edition_mail_each_reader_once(either_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = either_house
+    readers = [f"reader{number}@example.org" for number in range(40)]
+    _, edition_id = sending(house, *readers)
+    lease_shard = ledger.lease_shard
+    monkeypatch.setattr(ledger, "lease_shard", lambda now: lease_shard(now, 5))
+
+    at_once(2, lambda _: house.work())
+    house.work()
+
+    assert sorted(mail.recipient for mail in house.inbox.mails) == sorted(readers)
+    assert ledger_of(house, edition_id) == {"accepted": 40}
+    assert edition_state(house, edition_id) == "sent"
+
+
+def test_a_worker_that_was_overtaken_sends_nothing_more(
+    build_house: BuildHouse, either_database: str, relay: MisbehavingRelay
+) -> None:
+    """A machine that slept for longer than its lease wakes up beside the worker that took over."""
+    house = build_house(either_database, mail=MailConfig(host=relay.host, port=relay.port))
+    _, edition_id = sending(house, ANN, BOB, CLEO)
+    asleep, awake = Event(), Event()
+
+    def sleep_once(moment: str, recipient: str) -> str | None:
+        if moment == "RCPT" and not asleep.is_set():
+            asleep.set()
+            assert awake.wait(20)
+        return None
+
+    relay.answer = sleep_once
+    with beside(house.work):
+        assert asleep.wait(20)
+        house.clock.at += ledger.LEASE + timedelta(seconds=1)
+        house.work()
+        assert ledger_of(house, edition_id) == {"accepted": 2, "uncertain": 1}
+        awake.set()
+
+    assert sorted(relay.taken) == [ANN, BOB, CLEO]
+    assert ledger_of(house, edition_id) == {"accepted": 3}, "its late result settles what was uncertain"
+
+
+@pytest.mark.parametrize("late", [Reply(Outcome.DEFERRED, "451 later")])
+def test_a_late_result_that_says_later_is_tried_again(house: House, late: Reply) -> None:
+    """Uncertain became certain: the relay has not taken it, so the reader is still owed his mail (rule 11)."""
+    _, edition_id = sending(house, ANN)
+    with house.app.app_context():
+        shard = ledger.lease_shard(house.now)
+        assert shard is not None
+        with transaction():
+            attempt = ledger.start(shard.rows[0], house.now)
+        assert attempt is not None
+        house.clock.at += ledger.LEASE
+        ledger.settle(house.now)
+        with transaction():
+            ledger.record(shard.rows[0], attempt, late, house.now)
+    house.later(minutes=6)
+    house.work()
+    assert len(house.inbox.of(ANN)) == 1
+    assert ledger_of(house, edition_id) == {"accepted": 1}
+
+
+# Real processes, really killed
+
+
+@pytest.fixture
+def sleepy_relay(relay: MisbehavingRelay) -> Iterator[SleepyRelay]:
+    """A relay that falls asleep once, at the first mail's final dot."""
+    sleepy = SleepyRelay(relay)
+    yield sleepy
+    sleepy.awake.set()
+
+
+@dataclass
+class SleepyRelay:
+    relay: MisbehavingRelay
+    asleep: Event = field(default_factory=Event)
+    awake: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self.relay.answer = self.answer
+
+    def answer(self, moment: str, recipient: str) -> str | None:
+        if moment == "dot" and not self.asleep.is_set():
+            self.asleep.set()
+            assert self.awake.wait(60)
+        return None
+
+
+def really_now(house: House) -> int:
+    """An edition that is being sent by the machine's own clock, which another process goes by."""
+    house.clock.at = SystemClock().now()
+    paper = found(house)
+    paper.tells("Harbor bridge closes", "New school opens")
+    paper.readers(ANN, BOB, CLEO)
+    with house.app.app_context():
+        today = house.now.date()
+        drafted = publishing.compose(db.session.get_one(Slot, paper.slot_id), today, house.now, COMMAND)
+        return releasing.send(drafted.id, house.now, COMMAND, today.isoformat()).id
+
+
+def test_a_worker_that_is_killed_at_the_final_dot_loses_nothing_and_doubles_nothing(
+    build_house: BuildHouse, either_database: str, tmp_path: Path, sleepy_relay: SleepyRelay
+) -> None:
+    relay = sleepy_relay.relay
+    house = build_house(either_database, mail=MailConfig(port=relay.port))
+    edition_id = really_now(house)
+
+    with running_worker(tmp_path, either_database, relay) as process:
+        assert sleepy_relay.asleep.wait(60), "the worker did not come so far"
+        assert ledger_of(house, edition_id) == {"sending": 1, "pending": 2}, "it is written down before the dot"
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    sleepy_relay.awake.set()
+    house.later(minutes=1)
+    house.work()
+    assert ledger_of(house, edition_id) == {"sending": 1, "pending": 2}, "its lease is believed for ten minutes"
+    house.later(minutes=10)
+    house.work()
+
+    assert len(relay.octets) == 3
+    assert sorted(relay.tried) == [ANN, BOB, CLEO], "each once"
+    assert ledger_of(house, edition_id) == {"uncertain": 1, "accepted": 2}
+    assert edition_state(house, edition_id) == "sent"
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_the_mail_in_flight_and_gives_the_rest_back(
+    build_house: BuildHouse, sqlite_url: str, tmp_path: Path, sleepy_relay: SleepyRelay
+) -> None:
+    relay = sleepy_relay.relay
+    house = build_house(sqlite_url, mail=MailConfig(port=relay.port))
+    edition_id = really_now(house)
+
+    with running_worker(tmp_path, sqlite_url, relay) as process:
+        assert sleepy_relay.asleep.wait(60), "the worker did not come so far"
+        process.terminate()
+        sleepy_relay.awake.set()
+        assert process.wait(60) == 0
+    assert len(relay.taken) == 1
+    assert ledger_of(house, edition_id) == {"accepted": 1, "pending": 2}
+    house.later(minutes=1)
+    house.work()
+
+    assert sorted(relay.taken) == [ANN, BOB, CLEO]
+    assert ledger_of(house, edition_id) == {"accepted": 3}
