@@ -56,7 +56,8 @@ def _problems(title: str, stories: Sequence[ParsedStory], now: datetime) -> Iter
         yield f"The newest story is {(now - max(s.published_at for s in stories)).days} days old."
     if count := sum(not story.summary for story in stories):
         yield f"{count} of {len(stories)} have no summary; grouping has only their titles to go by."
-    if not any(story.image_url for story in stories):
+    pictured = [story for story in stories if story.image_url]
+    if not pictured:
         yield "No story has a picture; --page-fetch takes those of their pages."
-    elif count := sum(bool(story.image_url) and not story.image_alt for story in stories):
-        yield f"{count} pictures have no description (alt text)."
+    elif count := sum(not story.image_alt for story in pictured):
+        yield f"{count} of {len(pictured)} pictures have no description (alt text)."

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from newsletter.stories.items import Picture, whole_address
+from newsletter.stories.mending import remove
 
 NAMESPACES = ("http://search.yahoo.com/mrss/", "http://search.yahoo.com/mrss")
 CONTENT, THUMBNAIL = "media:content", "media:thumbnail"
@@ -26,7 +27,7 @@ def take_pictures(items: Sequence[etree._Element]) -> list[Picture]:
     pictures = [_picture(item) for item in items]
     for item in items:
         for element in [element for element in item.iterdescendants() if _name(element).startswith("media:")]:
-            _remove(element)
+            remove(element)
     return pictures
 
 
@@ -35,13 +36,6 @@ def _name(element: etree._Element) -> str:
     tag = element.tag if isinstance(element.tag, str) else ""
     space, _, name = tag.rpartition("}")
     return f"media:{name}" if space[1:] in NAMESPACES else name
-
-
-def _remove(element: etree._Element) -> None:
-    parent = element.getparent()
-    if parent is not None:
-        element.tail = None
-        parent.remove(element)
 
 
 def _picture(item: etree._Element) -> Picture:

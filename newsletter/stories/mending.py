@@ -51,7 +51,8 @@ def tree(body: bytes, content_type: str, url: str) -> etree._Element:
     if root is None:
         raise NotAFeed(problem="it cannot be read")
     if _is_cut_off(mended):
-        _remove_last_item(root)
+        for last in items(root)[-1:]:
+            remove(last)
     return root
 
 
@@ -72,6 +73,13 @@ def octets(root: etree._Element) -> bytes:
 
 def items(root: etree._Element) -> list[etree._Element]:
     return list(root.iter("{*}item", "{*}entry"))
+
+
+def remove(element: etree._Element) -> None:
+    """Take an element out of its tree, with the text that comes after it."""
+    parent = element.getparent()
+    if parent is not None:
+        parent.remove(element)
 
 
 def _entities(head: bytes) -> dict[bytes, bytes]:
@@ -114,14 +122,6 @@ def _is_cut_off(text: bytes) -> bool:
     """Whether the last item is not ended; its address, say, may be half of one."""
     begun = max(text.rfind(name) for name in (b"<item>", b"<item ", b"<entry>", b"<entry "))
     return begun > max(text.rfind(name) for name in (b"</item", b"</entry", b"</rss", b"</feed", b"</rdf:RDF"))
-
-
-def _remove_last_item(root: etree._Element) -> None:
-    if found := items(root):
-        last = found[-1]
-        parent = last.getparent()
-        if parent is not None:
-            parent.remove(last)
 
 
 def feed_of_page(body: bytes, url: str) -> str | None:

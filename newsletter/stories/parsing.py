@@ -15,6 +15,6 @@ def parse(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed
 
     Some octets keep it busy for hours; see reading.apart. Raises NotAFeed.
     """
-    if "json" in content_type or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+    if "json" in content_type.lower() or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
         return json_feeds.read(body, url, now)
     return xml_feeds.read(body, content_type, url, now)

@@ -10,7 +10,6 @@ from io import BytesIO
 from typing import Any
 
 import feedparser
-from lxml import etree
 
 from newsletter.stories import media, mending
 from newsletter.stories.dates import Said
@@ -40,7 +39,7 @@ def read(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed:
     root = mending.tree(body, content_type, url)
     items = mending.items(root)
     for surplus in items[ITEMS_AT_MOST:]:
-        _remove(surplus)
+        mending.remove(surplus)
     pictures = media.take_pictures(items[:ITEMS_AT_MOST])
     feed = _feedparsed(mending.octets(root), url)
     if not feed.get("version") and not feed.entries:
@@ -48,12 +47,6 @@ def read(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed:
     return ParsedFeed(
         words_in(feed.feed.get("title", "")), each_once(_stories(feed.entries, pictures, url, now)), _ttl(feed.feed)
     )
-
-
-def _remove(element: etree._Element) -> None:
-    parent = element.getparent()
-    if parent is not None:
-        parent.remove(element)
 
 
 def _feedparsed(octets: bytes, url: str) -> Any:

@@ -49,7 +49,7 @@ def test_every_problem_is_seen_and_those_of_many_stories_are_told_once(desk: Hou
         "2 of 3: the date names no time zone that is known, so it is read as UTC.",
         "The newest story is 28 days old.",
         "1 of 3 have no summary; grouping has only their titles to go by.",
-        "1 pictures have no description (alt text).",
+        "1 of 2 pictures have no description (alt text).",
     )
 
 
