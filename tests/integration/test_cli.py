@@ -120,8 +120,8 @@ def test_an_edition_is_composed_looked_at_held_approved_sent_and_reported(newsro
     assert (report["state"], report["audience"], sum(report["deliveries"].values())) == ("sent", 0, 0)
 
 
-def test_readers_are_asked_in_shown_and_suppressed(newsroom: Office) -> None:
-    assert "gets a mail" in newsroom.says("subscribers", "add", ANN)
+def confirm(newsroom: Office) -> None:
+    """The one who was asked presses the link in the one mail."""
     newsroom.says("deliver", "--until-idle")
     (text,) = newsroom.mails()
     link = re.search(r"https://news\.example\.org(/confirm/\S+)", text)
@@ -129,6 +129,11 @@ def test_readers_are_asked_in_shown_and_suppressed(newsroom: Office) -> None:
     with time_machine.travel(MORNING, tick=False):
         app = assembling.ready(newsroom.config)
         assert app.test_client().post(link[1]).status_code == 200
+
+
+def test_readers_are_asked_in_shown_and_suppressed(newsroom: Office) -> None:
+    assert "gets a mail" in newsroom.says("subscribers", "add", ANN)
+    confirm(newsroom)
     newsroom.says("deliver", "--until-idle")
     assert len(newsroom.mails()) == 2
     shown = newsroom.data("subscribers", "show", " ANN@Example.org ")
@@ -141,6 +146,14 @@ def test_readers_are_asked_in_shown_and_suppressed(newsroom: Office) -> None:
     assert ANN in newsroom.says("subscribers", "show", ANN)
     assert newsroom.says("subscribers", "suppress", ANN) == f"{ANN} is never mailed again.\n"
     assert "already" in newsroom.says("subscribers", "suppress", ANN)
+
+
+def test_a_reader_is_found_by_either_form_of_an_international_domain(newsroom: Office) -> None:
+    newsroom.says("subscribers", "add", "ann@bücher.example")
+    confirm(newsroom)
+    for form in ("ann@bücher.example", "ann@BÜCHER.example", "ann@xn--bcher-kva.example"):
+        assert "active" in newsroom.says("subscribers", "show", form)
+    assert "is not an e-mail address" in newsroom.fails("subscribers", "show", "nobody")
 
 
 # What is typed wrongly

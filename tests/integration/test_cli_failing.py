@@ -131,12 +131,6 @@ def test_delivering_until_idle_without_a_relay_is_no_success(newsroom: Office) -
     assert "cannot be used" in newsroom.fails("deliver", "--until-idle")
 
 
-def test_a_reader_is_found_by_either_form_of_an_international_domain(newsroom: Office) -> None:
-    """It looks up the address that was meant, not what was typed."""
-    line = newsroom.fails("subscribers", "show", "nobody")
-    assert "is not an e-mail address" in line
-
-
 def test_an_operator_is_not_told_of_a_mail_that_nobody_gets(newsroom: Office) -> None:
     """The address is on the list."""
     newsroom.says("subscribers", "suppress", ANN)
