@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 
 from flask import Flask
 
-from newsletter.delivery import ledger
+from newsletter.delivery import ledger, welcoming
 from newsletter.delivery.sending import Job, deliver_next_shard
 from newsletter.foundation import alerts
 from newsletter.foundation.database import transaction
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import outbox
 from newsletter.mail.smtp import ConversationBroken, RelayUnavailable, SenderRefused
-from newsletter.subscribers import signing_up
+from newsletter.subscribers import answering, asking
 
 IDLE_SECONDS = 0.5
 RELAY_SECONDS = 5.0
 RELAY_ALERT = "relay-failing"
+LOOK_ROUND = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Worker:
         self._keys = keys
         self.pause = IDLE_SECONDS
         self.trouble: RelayUnavailable | None = None
+        self._looked_at: datetime | None = None
 
     def step(self) -> bool:
         """Do what is due, people's own mails first. False when nothing was due."""
@@ -48,7 +51,9 @@ class Worker:
     def _work(self) -> bool:
         job = self._job
         settled = ledger.settle(job.clock.now())
-        answered = signing_up.answer_due(job.clock.now(), self._keys, job.links)
+        answered = answering.answer_due(job.clock.now(), self._keys, job.links)
+        self._look_round(job.clock.now())
+        welcoming.welcome_due(job.clock.now())
         handed_over, hindered = 0, None
         try:
             handed_over = outbox.send_due(job.transport, job.config, job.links, job.clock, job.stop)
@@ -60,6 +65,13 @@ class Worker:
         if handed_over or shard:
             self._relay_is_back()
         return bool(settled or answered or handed_over or shard)
+
+    def _look_round(self, now: datetime) -> None:
+        """What need not be looked for between any two shards."""
+        if self._looked_at is None or not timedelta() <= now - self._looked_at < LOOK_ROUND:
+            self._looked_at = now
+            answering.remind_due(now, self._keys, self._job.links)
+            asking.watch(now)
 
     def until_idle(self) -> None:
         """Work until nothing is due, or the relay is away, or the stop is set."""

@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from newsletter.delivery.models import Delivery, DeliveryState, SkipReason
-from newsletter.editions.models import Edition, EditionState, Revision, editions_in
+from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
+from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.foundation import alerts
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.smtp import Outcome, Reply
@@ -30,12 +30,15 @@ DUE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
 @dataclass(frozen=True)
 class Claimed:
-    """A row of a leased shard: whom it is for, and which revision he gets."""
+    """A row of a leased shard: whom it is for, and in which form of which revision."""
 
     id: int
     revision_id: int
+    subscriber_id: int
     subscription_id: int
     address: str
+    language: str
+    text_only: bool
     lease: str
 
 
@@ -49,27 +52,33 @@ class Shard:
 
 
 def lease_shard(now: datetime, size: int = SHARD) -> Shard | None:
-    """Lease due rows of one edition that is being sent, the longest waiting first; None when nothing is due."""
+    """Lease due rows of one edition, the longest waiting first; None when nothing is due. Welcome copies go before all
+    others: there a person waits who has just confirmed."""
     with transaction() as session:
-        edition_id = session.scalar(_editions_with_due_rows(now))
-        if edition_id is None:
-            return None
-        due = (
-            sa.select(Delivery.id)
-            .where(Delivery.edition_id == edition_id, *_is_due(now))
-            .order_by(Delivery.next_attempt_at, Delivery.id)
-            .limit(size)
-            .with_for_update(skip_locked=True)
-        )
-        lease = secrets.token_hex(16)
-        claimed = session.scalars(
-            sa.update(Delivery)
-            .where(Delivery.id.in_(due))
-            .values(lease=lease, lease_until=now + LEASE)
-            .returning(Delivery.id)
-            .execution_options(synchronize_session=False)
-        ).all()
-        return _shard(edition_id, claimed, lease)
+        edition_id = session.scalar(_welcome_copies_due(now))
+        if edition_id is not None:
+            return _lease(edition_id, now, size, IS_WELCOME)
+        edition_id = session.scalar(_going_out(now))
+        return None if edition_id is None else _lease(edition_id, now, size)
+
+
+def _lease(edition_id: int, now: datetime, size: int, *which: sa.ColumnElement[bool]) -> Shard | None:
+    due = (
+        sa.select(Delivery.id)
+        .where(Delivery.edition_id == edition_id, *_is_due(now), *which)
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .limit(size)
+        .with_for_update(skip_locked=True)
+    )
+    lease = secrets.token_hex(16)
+    claimed = db.session.scalars(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(due))
+        .values(lease=lease, lease_until=now + LEASE)
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return _shard(edition_id, claimed, lease)
 
 
 def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
@@ -80,13 +89,28 @@ def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _editions_with_due_rows(now: datetime) -> sa.Select[tuple[int]]:
+IS_WELCOME = Delivery.kind == sa.literal_column(f"'{DeliveryKind.WELCOME}'")
+"""Written out, so that a database sees that its index of welcome copies will do."""
+
+STOPPED = sa.or_(Edition.held_at.is_not(None), Edition.paused_at.is_not(None))
+
+
+def _welcome_copies_due(now: datetime) -> sa.Select[tuple[int]]:
+    return (
+        sa.select(Delivery.edition_id)
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .where(*_is_due(now), IS_WELCOME, Delivery.finish_by > now, ~STOPPED)
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .limit(1)
+    )
+
+
+def _going_out(now: datetime) -> sa.Select[tuple[int]]:
     return (
         sa.select(Edition.id)
         .where(
             Edition.state == EditionState.SENDING,
-            Edition.held_at.is_(None),
-            Edition.paused_at.is_(None),
+            ~STOPPED,
             Edition.finish_by > now,
             sa.exists().where(Delivery.edition_id == Edition.id, *_is_due(now)),
         )
@@ -95,9 +119,21 @@ def _editions_with_due_rows(now: datetime) -> sa.Select[tuple[int]]:
     )
 
 
+def _ends() -> sa.ColumnElement[datetime]:
+    """When a row expires: with its edition, unless it has an end of its own. To be joined with its edition."""
+    return sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
+
+
 def _shard(edition_id: int, claimed: Sequence[int], lease: str) -> Shard | None:
     rows = db.session.execute(
-        sa.select(Delivery.id, Delivery.subscription_id, Subscriber.address)
+        sa.select(
+            Delivery.id,
+            Delivery.subscriber_id,
+            Delivery.subscription_id,
+            Subscriber.address,
+            Subscriber.language,
+            Subscriber.text_only,
+        )
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id, isouter=True)
         .where(Delivery.id.in_(claimed))
         .order_by(Delivery.id)
@@ -109,7 +145,7 @@ def _shard(edition_id: int, claimed: Sequence[int], lease: str) -> Shard | None:
     return Shard(
         edition_id,
         revision_id,
-        tuple(Claimed(r.id, revision_id, r.subscription_id, r.address, lease) for r in rows),
+        tuple(Claimed(**row._mapping, revision_id=revision_id, lease=lease) for row in rows),
     )
 
 
@@ -130,9 +166,8 @@ def start(row: Claimed, now: datetime) -> str | None:
         row,
         sa.exists().where(
             Edition.id == Delivery.edition_id,
-            Edition.held_at.is_(None),
-            Edition.paused_at.is_(None),
-            Edition.finish_by > now,
+            ~STOPPED,
+            _ends() > now,
         ),
         sa.exists().where(*_reads_on(Delivery.local_date)),
         ~sa.exists().where(*_is_suppressed()),
@@ -187,7 +222,7 @@ def _skip(row: Claimed, now: datetime) -> bool:
     reasons = (
         (SkipReason.SUPPRESSED, sa.exists().where(*_is_suppressed())),
         (SkipReason.LEFT, ~active),
-        (SkipReason.EXPIRED, sa.exists().where(Edition.id == Delivery.edition_id, Edition.finish_by <= now)),
+        (SkipReason.EXPIRED, sa.exists().where(Edition.id == Delivery.edition_id, _ends() <= now)),
         (SkipReason.PAUSED, ~sa.exists().where(*_reads_on(Delivery.local_date))),
     )
     return any(
@@ -220,7 +255,9 @@ def record(row: Claimed, attempt: str, reply: Reply, now: datetime) -> None:
 
 
 def _owe_again(row: Claimed) -> None:
-    edition_id = sa.select(Delivery.edition_id).where(Delivery.id == row.id, Delivery.state == DeliveryState.DEFERRED)
+    edition_id = sa.select(Delivery.edition_id).where(
+        Delivery.id == row.id, Delivery.state == DeliveryState.DEFERRED, ~IS_WELCOME
+    )
     db.session.execute(
         sa.update(Edition)
         .where(Edition.id == edition_id.scalar_subquery(), Edition.state == EditionState.SENT)
@@ -291,9 +328,10 @@ def cancel(edition_id: int, now: datetime) -> None:
 
 def settle(now: datetime) -> int:
     """What time itself decides, and how many rows it decided: orphans become uncertain, what is past its edition's
-    `finish_by` expires, and an edition without unfinished rows is sent."""
-    if not editions_in(EditionState.SENDING):
-        return 0  # every unfinished row belongs to an edition that is being sent
+    `finish_by` or its own expires, and an edition without unfinished rows is sent."""
+    unfinished = sa.exists().where(Delivery.state.in_(UNFINISHED))
+    if not db.session.scalar(sa.select(sa.or_(unfinished, sa.exists().where(Edition.state == EditionState.SENDING)))):
+        return 0
     with transaction() as session:
         orphans = session.execute(
             sa.update(Delivery)
@@ -301,29 +339,36 @@ def settle(now: datetime) -> int:
             .values(state=DeliveryState.UNCERTAIN, updated_at=now, **NO_LEASE)
             .execution_options(synchronize_session=False)
         )
-        expired = session.execute(
-            sa.update(Delivery)
-            .where(
-                Delivery.state.in_(DUE),
-                sa.or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now),
-                Delivery.edition_id.in_(sa.select(Edition.id).where(Edition.finish_by <= now)),
-            )
-            .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.EXPIRED, updated_at=now, **NO_LEASE)
-            .execution_options(synchronize_session=False)
-        )
-        decided = int(orphans.rowcount + expired.rowcount)  # type: ignore[attr-defined]
+        decided = int(orphans.rowcount)  # type: ignore[attr-defined]
+        decided += _expire(now, IS_WELCOME, Delivery.finish_by <= now)
+        over = sa.select(Edition.id).where(Edition.state == EditionState.SENDING, Edition.finish_by <= now)
+        if ids := session.scalars(over).all():  # asked before, because most often it is none, and the rows are many
+            decided += _expire(now, Delivery.edition_id.in_(ids), Delivery.finish_by.is_(None))
         return decided + _finish(now)
+
+
+def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
+    expired = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.state.in_(DUE), sa.or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now), *which)
+        .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.EXPIRED, updated_at=now, **NO_LEASE)
+        .execution_options(synchronize_session=False)
+    )
+    return int(expired.rowcount)  # type: ignore[attr-defined]
 
 
 def _finish(now: datetime) -> int:
     finished = db.session.scalars(
         sa.select(Edition).where(
             Edition.state == EditionState.SENDING,
-            ~sa.exists().where(Delivery.edition_id == Edition.id, Delivery.state.in_(UNFINISHED)),
+            ~sa.exists().where(Delivery.edition_id == Edition.id, Delivery.state.in_(UNFINISHED), ~IS_WELCOME),
         )
     ).all()
     for edition in finished:
         edition.state, edition.sent_at = EditionState.SENT, now
+        if edition.held_at is not None or edition.paused_at is not None:  # what was wrong with it is so still
+            edition.reason = f"stopped until its end: {edition.held_reason or 'paused'}"[:300]
+            cancel(edition.id, now)
         edition.held_at = edition.held_reason = None
         alerts.resolve(f"edition-held:{edition.id}", now)
     return len(finished)

@@ -44,7 +44,7 @@ class Delivery(Base):
 
     It has no foreign keys, because freezing an audience of a million must take seconds (rule 8); a test looks for
     orphans. `lease` and `lease_until` say who works on it and how long he is believed; `attempt` names the attempt
-    whose result may be recorded.
+    whose result may be recorded. `finish_by` is its own end, where that is not its edition’s.
     """
 
     __tablename__ = "deliveries"
@@ -60,6 +60,13 @@ class Delivery(Base):
             postgresql_where=sa.text("kind = 'daily'"),
         ),
         sa.Index("ix_deliveries_due", "state", "next_attempt_at"),
+        sa.Index(
+            "ix_deliveries_welcome_due",
+            "state",
+            "next_attempt_at",
+            sqlite_where=sa.text("kind = 'welcome'"),
+            postgresql_where=sa.text("kind = 'welcome'"),
+        ),
         sa.CheckConstraint("(state = 'skipped') = (skip_reason IS NOT NULL)", name="skip_reason"),
     )
 
@@ -78,6 +85,7 @@ class Delivery(Base):
     lease: Mapped[str | None] = mapped_column(sa.String(32))
     lease_until: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime]
+    finish_by: Mapped[datetime | None]
     last_reply: Mapped[str | None] = mapped_column(sa.String(500))
     updated_at: Mapped[datetime]
 
@@ -86,11 +94,12 @@ Counts = dict[DeliveryState, int]
 
 
 def states_of_each(edition_ids: Sequence[int]) -> dict[int, Counts]:
-    """How many deliveries of each edition are in each state; together they are its audience."""
+    """How many deliveries of each edition are in each state; together they are its audience. Welcome copies of it are
+    not counted."""
     counts: dict[int, Counts] = {id: dict.fromkeys(DeliveryState, 0) for id in edition_ids}
     rows = db.session.execute(
         sa.select(Delivery.edition_id, Delivery.state, sa.func.count())
-        .where(Delivery.edition_id.in_(edition_ids))
+        .where(Delivery.edition_id.in_(edition_ids), Delivery.kind != DeliveryKind.WELCOME)
         .group_by(Delivery.edition_id, Delivery.state)
     )
     for edition_id, state, count in rows:
@@ -106,7 +115,11 @@ def states_of(edition_id: int) -> Counts:
 def skips_of(edition_id: int) -> dict[SkipReason, int]:
     rows = db.session.execute(
         sa.select(Delivery.skip_reason, sa.func.count())
-        .where(Delivery.edition_id == edition_id, Delivery.skip_reason.is_not(None))
+        .where(
+            Delivery.edition_id == edition_id,
+            Delivery.skip_reason.is_not(None),
+            Delivery.kind != DeliveryKind.WELCOME,
+        )
         .group_by(Delivery.skip_reason)
     )
     return {reason: count for reason, count in rows if reason}

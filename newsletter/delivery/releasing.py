@@ -9,7 +9,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from newsletter.delivery import ledger
+from newsletter.delivery import ledger, welcoming
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
 from newsletter.editions import rendering, withdrawing
 from newsletter.editions.illustrating import illustrate
@@ -25,16 +25,17 @@ from newsletter.editions.models import (
 from newsletter.editions.publishing import let_go, put_on_hold
 from newsletter.foundation import audit
 from newsletter.foundation.audit import SYSTEM, Actor
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError, Refused
+from newsletter.foundation.languages import spoken
 from newsletter.mail.suppression import Suppression
 from newsletter.newsletters.calendar import FINISH_WITHIN
-from newsletter.newsletters.models import Approval, lock_slot
+from newsletter.newsletters.models import Approval, Newsletter, lock_slot
 from newsletter.stories import marking
 from newsletter.stories.fetching import the_fetcher
 from newsletter.stories.models import same_page
 from newsletter.stories.pictures import the_pictures
-from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
+from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState, languages_read
 
 log = logging.getLogger(__name__)
 
@@ -73,29 +74,34 @@ def _seal(found: Edition, now: datetime) -> Revision:
     if revision is None or not revision.items:
         raise Refused(why="the edition has no stories; compose it first.")
     if revision.sealed_at is None:
-        parts = rendering.render(revision)
-        revision.parts.append(
-            RenderedPart(
-                form=Form.FULL,
-                language=found.newsletter.language,
-                html=parts.html,
-                text=parts.text,
-                marker=parts.marker,
-            )
-        )
+        revision.parts += [_part(revision, language) for language in _languages(found.newsletter)]
         revision.sealed_at = now
     return revision
+
+
+def _languages(publication: Newsletter) -> list[str]:
+    """The newsletter's own first, for every reader without another one."""
+    own = publication.language
+    return [own, *sorted(languages_read(publication.id) - {own, spoken(own)})]
+
+
+def _part(revision: Revision, language: str) -> RenderedPart:
+    parts = rendering.render(revision, language)
+    return RenderedPart(form=Form.FULL, language=language, html=parts.html, text=parts.text, marker=parts.marker)
 
 
 def withdraw(story_id: int, reason: str, now: datetime, by: Actor) -> list[Edition]:
     """Take a story down everywhere, and say which editions that are not sent were changed.
 
     A draft loses it. An edition that was approved stays approved without it, and of one that is going out the copies
-    that remain are without it; one that has nothing left is held, or stopped. Raises StoryUnknown, TemplateBroken.
+    that remain are without it; one that has nothing left is held, or stopped. Who confirms gets no sent edition that
+    has it. Raises StoryUnknown, TemplateBroken.
     """
     with transaction():
+        one_at_a_time("withdrawals")
         gone = same_page(marking.withdraw(story_id, reason, now, by))
         changed = [_take_out(edition_id, gone, now, by) for edition_id in withdrawing.unsent_with(gone)]
+        welcoming.stop_copies_with(gone, now)
     for one in changed:
         if one.revision and one.revision.sealed_at is None:
             illustrate(one.revision.id, now, the_fetcher(), the_pictures())

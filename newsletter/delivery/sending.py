@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
 
-import sqlalchemy as sa
-
 from newsletter.delivery import ledger
 from newsletter.delivery.ledger import Claimed, Shard
-from newsletter.editions.models import Form, RenderedPart, Revision
+from newsletter.editions.models import Revision
+from newsletter.editions.rendering import Parts
 from newsletter.foundation.clock import Clock
 from newsletter.foundation.config import Config
 from newsletter.foundation.database import db, transaction
@@ -149,44 +148,57 @@ class _Run:
 
 
 class _Letters:
-    """The shard's revision, encoded once and addressed to each of its readers."""
+    """The shard's revision, addressed to each of its readers; encoded once in each form that one of them wants."""
 
     def __init__(self, job: Job, shard: Shard) -> None:
         self._job = job
-        part, revision = _rendered(shard.revision_id)
+        revision = db.session.get_one(Revision, shard.revision_id)
         newsletter = revision.edition.newsletter
-        self._sender = newsletter.from_address
-        self._domain = addresses.wire(self._sender).rpartition("@")[2]
-        self._message = Message(
-            Letter(
-                sender=Sender(newsletter.from_name, newsletter.from_address, newsletter.reply_to),
-                subject=revision.subject,
-                text=part.text,
-                html=part.html,
-                date=job.clock.now(),
-                marker=part.marker,
-                headers={"List-ID": f"<{newsletter.slug}.{self._domain}>"},  # RFC 2919
-            )
-        )
+        self._sender = Sender(newsletter.from_name, newsletter.from_address, newsletter.reply_to)
+        self._domain = addresses.wire(self._sender.address).rpartition("@")[2]
+        self._subject = revision.subject
+        self._list_id = f"<{newsletter.slug}.{self._domain}>"  # RFC 2919
+        self._parts = _parts(revision)
+        self._messages: dict[tuple[str, bool], Message] = {}
 
     def to(self, row: Claimed) -> tuple[str, str, bytes]:
         """The envelope's two addresses and the mail itself."""
         links = self._job.links
         leave = links.link(Purpose.UNSUBSCRIBE, row.subscription_id)
+        preferences = links.link(Purpose.PREFERENCES, row.subscriber_id)
         recipient = addresses.wire(row.address)
         reader = Reader(
             address=recipient,
             message_id=f"{links.verp('d', row.id)}@{self._domain}",
-            words={"address": row.address, "unsubscribe_url": leave},
+            words={"address": row.address, "unsubscribe_url": leave, "preferences_url": preferences},
             unsubscribe_url=leave,
         )
         return (
-            return_path(self._job.config, links, "d", row.id, self._sender),
+            return_path(self._job.config, links, "d", row.id, self._sender.address),
             recipient,
-            self._message.to(reader),
+            self._message(row).to(reader),
+        )
+
+    def _message(self, row: Claimed) -> Message:
+        """In the reader's language where there is such a part, else in the newsletter's own."""
+        form = row.language if row.language in self._parts else next(iter(self._parts)), row.text_only
+        if form not in self._messages:
+            self._messages[form] = Message(self._letter(*form))
+        return self._messages[form]
+
+    def _letter(self, language: str, text_only: bool) -> Letter:
+        part = self._parts[language]
+        return Letter(
+            sender=self._sender,
+            subject=self._subject,
+            text=part.text,
+            html=None if text_only else part.html,
+            date=self._job.clock.now(),
+            marker=part.marker,
+            headers={"List-ID": self._list_id},
         )
 
 
-def _rendered(revision_id: int) -> tuple[RenderedPart, Revision]:
-    query = sa.select(RenderedPart).where(RenderedPart.revision_id == revision_id, RenderedPart.form == Form.FULL)
-    return db.session.scalars(query).one(), db.session.get_one(Revision, revision_id)
+def _parts(revision: Revision) -> dict[str, Parts]:
+    """What was sealed by its language, the newsletter's own first."""
+    return {part.language: Parts(part.html or "", part.text, part.marker) for part in revision.parts}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, defer, mapped_column, relationship, selectinload
 
 from newsletter.foundation.database import Base, db, words
 from newsletter.foundation.errors import NotFound
@@ -31,7 +31,8 @@ class Edition(Base):
     """The digest of one newsletter, slot and local date; number 0 is the daily one, and at most one exists.
 
     `slot_at` is the slot's instant; `cutoff_at`, `start_by` and `finish_by` are counted from it in UTC (rule 6).
-    `frozen_at` is when its audience was fixed.
+    `frozen_at` is when its audience was fixed. `reason` says why it was skipped or cancelled, or what held it until its
+    end; then nobody who confirms gets it either.
     """
 
     __tablename__ = "editions"
@@ -73,6 +74,11 @@ class Edition(Base):
         """The last saved revision."""
         return self.revisions[-1] if self.revisions else None
 
+    @property
+    def sealed(self) -> Revision | None:
+        """The revision that readers get: the last one that was sealed."""
+        return next((one for one in reversed(self.revisions) if one.sealed_at is not None), None)
+
 
 class Revision(Base):
     """One state of an edition's content. Sealed at approval: from then on it never changes (rule 2).
@@ -98,7 +104,7 @@ class Revision(Base):
 
     edition: Mapped[Edition] = relationship(back_populates="revisions")
     items: Mapped[list[Item]] = relationship(order_by="Item.position", cascade="all, delete-orphan", lazy="selectin")
-    parts: Mapped[list[RenderedPart]] = relationship(cascade="all, delete-orphan")
+    parts: Mapped[list[RenderedPart]] = relationship(order_by="RenderedPart.id", cascade="all, delete-orphan")
 
 
 class Item(Base):
@@ -143,7 +149,11 @@ class Form(StrEnum):
 
 
 class RenderedPart(Base):
-    """A sealed revision as it is sent, with marks where each reader's own words go (mail/message.py)."""
+    """A sealed revision as it is sent, with marks where each reader's own words go (mail/message.py).
+
+    There is one in the newsletter's language, which is the first, and one in each that a reader chose; only the words
+    around the stories differ.
+    """
 
     __tablename__ = "rendered_parts"
     __table_args__ = (sa.UniqueConstraint("revision_id", "form", "language"),)
@@ -212,3 +222,61 @@ def items_sent(slot_id: int, since: datetime) -> Sequence[tuple[Item, date]]:
         )
     )
     return [(item, local_date) for item, local_date in rows]
+
+
+OUT = (EditionState.SENDING, EditionState.SENT)
+"""An edition in one of these has gone out, or is going."""
+
+
+def editions_out(
+    newsletter_id: int,
+    slot_ids: Iterable[int],
+    since: date | None = None,
+    until: date | None = None,
+    *,
+    limit: int | None = None,
+    oldest_first: bool = False,
+) -> Sequence[Edition]:
+    """What readers of the slots have of each date in [since, until], the latest first: the last correction that went
+    out, or the daily edition."""
+    query = sa.select(Edition).where(*_out_in(newsletter_id, slot_ids), ~_corrected())
+    if since is not None:
+        query = query.where(Edition.local_date >= since)
+    if until is not None:
+        query = query.where(Edition.local_date <= until)
+    order = Edition.local_date if oldest_first else Edition.local_date.desc()
+    return db.session.scalars(query.order_by(order, Edition.slot_id).limit(limit)).all()
+
+
+def _out_in(newsletter_id: int, slot_ids: Iterable[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    return Edition.newsletter_id == newsletter_id, Edition.slot_id.in_(list(slot_ids)), Edition.state.in_(OUT)
+
+
+def _corrected() -> sa.ColumnElement[bool]:
+    later = aliased(Edition)
+    return sa.exists().where(
+        later.newsletter_id == Edition.newsletter_id,
+        later.slot_id == Edition.slot_id,
+        later.local_date == Edition.local_date,
+        later.number > Edition.number,
+        later.state.in_(OUT),
+    )
+
+
+def months_out(newsletter_id: int, slot_ids: Iterable[int]) -> list[date]:
+    """The first days of the months in which editions went out, the latest first."""
+    year, month = sa.extract("year", Edition.local_date), sa.extract("month", Edition.local_date)
+    rows = db.session.execute(sa.select(year, month).where(*_out_in(newsletter_id, slot_ids)).distinct())
+    return sorted((date(int(row[0]), int(row[1]), 1) for row in rows), reverse=True)
+
+
+def sealed_revisions(edition_ids: Iterable[int]) -> dict[int, Revision]:
+    """The last sealed revision of each edition, by its id, without what only composing needs."""
+    items = selectinload(Revision.items).options(defer(Item.told), defer(Item.reason))
+    query = (
+        sa.select(Revision)
+        .where(Revision.edition_id.in_(list(edition_ids)), Revision.sealed_at.is_not(None))
+        .order_by(Revision.number)
+        .options(defer(Revision.passed_over), items)
+    )
+    return {revision.edition_id: revision for revision in db.session.scalars(query)}

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 
-from newsletter.editions.models import Item, Revision
+from newsletter.editions.models import Edition, Item, Revision
+from newsletter.foundation.languages import spoken
 from newsletter.foundation.links import the_links
 from newsletter.mail import templates
 from newsletter.mail.message import fill, mark
 from newsletter.newsletters.models import Newsletter, Pictures
 from newsletter.stories.pictures import WIDTHS
 
-READER_WORDS = ("address", "unsubscribe_url")
+READER_WORDS = ("address", "unsubscribe_url", "preferences_url")
 """What differs from reader to reader; each stands in the parts as a mark."""
 
 
@@ -29,12 +30,13 @@ class Parts:
     marker: str
 
 
-def render(revision: Revision) -> Parts:
-    """Raises TemplateBroken."""
+def render(revision: Revision, language: str | None = None) -> Parts:
+    """`language` is that of the words around the stories, the newsletter's own unless told. Raises TemplateBroken."""
     edition = revision.edition
     marker = secrets.token_hex(8)
     rendered = templates.render(
         "edition",
+        language=spoken(language or edition.newsletter.language),
         newsletter=edition.newsletter,
         edition=edition,
         day_text=day_text(edition.local_date),
@@ -53,6 +55,12 @@ def parts_of(revision: Revision) -> Parts:
         sealed = revision.parts[0]
         return Parts(sealed.html or "", sealed.text, sealed.marker)
     return render(revision)
+
+
+def archive_path(edition: Edition) -> str:
+    """Where anybody may read the edition once it has gone out; its corrections stand in its place."""
+    slot = "" if edition.slot_id == edition.newsletter.default_slot.id else f"/{edition.slot_id}"
+    return f"/editions/{edition.newsletter.slug}{slot}/{edition.local_date}"
 
 
 def day_text(day: object) -> str:
@@ -92,6 +100,7 @@ def preview(parts: Parts, newsletter: Newsletter, form: str) -> str:
     words: Mapping[str, str] = {
         "address": f"reader@{newsletter.from_address.rpartition('@')[2]}",
         "unsubscribe_url": "#",
+        "preferences_url": "#",
     }
     if form == "text":
         return fill(parts.text, parts.marker, words)

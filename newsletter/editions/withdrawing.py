@@ -26,10 +26,13 @@ def unsent_with(stories: AbstractSet[int]) -> list[int]:
 
 
 def _shows(revision: Revision, stories: AbstractSet[int]) -> bool:
-    return any(
-        item.story_id in stories or any(other.get("story_id") in stories for other in item.also_covered)
-        for item in revision.items
-    )
+    return not stories.isdisjoint(stories_in(revision))
+
+
+def stories_in(revision: Revision) -> set[int]:
+    """Every story that a revision tells, or names as also covered."""
+    told = [(item.story_id, *(other.get("story_id") for other in item.also_covered)) for item in revision.items]
+    return {story_id for ids in told for story_id in ids if story_id is not None}
 
 
 def save_without(found: Edition, gone: AbstractSet[int], now: datetime, by: Actor) -> Revision:

@@ -115,6 +115,21 @@ class PicturesConfig(Section):
     folder: Path = Path("pictures")
 
 
+class Challenge(StrEnum):
+    """When a visitor's browser has to do a small sum before it may sign up."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class SignUpConfig(Section):
+    """`storm_requests`: with more than these in ten minutes, all browsers do the sum until it is calm again."""
+
+    challenge: Challenge = Challenge.AUTO
+    storm_requests: int = Field(default=300, ge=1)
+
+
 class DemoConfig(Section):
     clock_file: Path = Path("clock.json")
 
@@ -149,6 +164,7 @@ class Config(BaseSettings):
     mail: MailConfig = MailConfig()
     fetching: FetchingConfig = FetchingConfig()
     pictures: PicturesConfig = PicturesConfig()
+    sign_up: SignUpConfig = SignUpConfig()
     demo: DemoConfig | None = None
 
     directory: Path = Field(default=Path(), exclude=True)

@@ -30,6 +30,8 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
+    CHANGE = "change"
+    FORM = "form"
 
 
 class Links:

@@ -1,6 +1,9 @@
-"""E-mail addresses: what is one, and when two are the same."""
+"""E-mail addresses: what is one, when two are the same, and which was probably meant."""
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
 
 import idna
 from email_validator import EmailNotValidError, validate_email
@@ -14,12 +17,18 @@ class AddressInvalid(NewsletterError):
     """“{address}” is not an e-mail address: {problem}"""
 
 
+class AddressMissing(AddressInvalid):
+    """Please type an e-mail address."""
+
+
 def parse(text: str) -> str:
     """The address in `text` as it should be written in mails: trimmed, its domain in lower case.
 
     No DNS is asked, so a form answers in the same time for every domain. Raises AddressInvalid.
     """
     text = text.strip()
+    if not text:
+        raise AddressMissing
     if "=?" in text:  # RFC 2047 §5 forbids encoded words in addresses; some mail software reads them all the same
         raise AddressInvalid(address=text[:80], problem="it holds an encoded word.")
     if len(text) > LONGEST:
@@ -28,6 +37,14 @@ def parse(text: str) -> str:
         return validate_email(text, check_deliverability=False, strict=True, allow_smtputf8=False).normalized
     except EmailNotValidError as error:
         raise AddressInvalid(address=text, problem=str(error)) from error
+
+
+def is_one(text: str) -> bool:
+    try:
+        parse(text)
+    except AddressInvalid:
+        return False
+    return True
 
 
 def normalise(address: str) -> str:
@@ -53,3 +70,112 @@ def wire(address: str) -> str:
         return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
     except idna.IDNAError:
         return address
+
+
+WHERE_MAIL_IS = """
+gmail.com yahoo.com hotmail.com outlook.com icloud.com aol.com live.com msn.com me.com mac.com mail.com email.com
+googlemail.com ymail.com rocketmail.com comcast.net verizon.net att.net sbcglobal.net bellsouth.net cox.net
+charter.net protonmail.com proton.me pm.me zoho.com fastmail.com hey.com gmx.de gmx.net gmx.at gmx.ch gmx.com web.de
+t-online.de freenet.de arcor.de posteo.de mailbox.org yahoo.de hotmail.de outlook.de live.de yahoo.fr hotmail.fr
+outlook.fr live.fr orange.fr wanadoo.fr free.fr laposte.net sfr.fr yahoo.es hotmail.es outlook.es telefonica.net
+yahoo.it hotmail.it libero.it yahoo.co.uk hotmail.co.uk live.co.uk btinternet.com sky.com yahoo.co.jp docomo.ne.jp
+ezweb.ne.jp softbank.ne.jp yahoo.com.br hotmail.com.br outlook.com.br bol.com.br uol.com.br yahoo.com.mx yahoo.com.au
+yahoo.co.in yahoo.ca bluewin.ch hotmail.ch qq.com 163.com mail.ru yandex.ru
+"""
+COMMON = tuple(WHERE_MAIL_IS.split())
+"""Where most readers have their mail, the commonest first: what a near-miss may have meant."""
+
+SLIPS = dict.fromkeys(("con", "cmo", "ocm", "vom", "xom", "cpm", "comm", "coom", "c0m", "ccom"), "com") | {
+    "nte": "net",
+    "ent": "net",
+    "nett": "net",
+    "ogr": "org",
+    "rog": "org",
+    "orgg": "org",
+    "ed": "de",
+    "rf": "fr",
+    "pj": "jp",
+    "ku": "uk",
+}
+"""Endings that do not exist, with what was meant."""
+
+COM_ONLY = ("gmail", "googlemail", "icloud")
+REAL_ENDING = re.compile(r"(?:(?:co|com|net|org|ne|or|ac)\.)?[a-z]{2}|com|net|org|edu|gov|info|biz")
+
+
+def suggestion(address: str) -> str | None:
+    """The address that was probably meant, when its domain is a near-miss of a common one; None when it is not.
+
+    Pure: nobody is asked, so it tells nothing about who is known.
+    """
+    local, at, typed = address.strip().rpartition("@")
+    meant = _meant(typed.lower()) if at and len(address) <= LONGEST else None
+    try:
+        return parse(f"{local}@{meant}") if meant else None
+    except AddressInvalid:
+        return None
+
+
+@lru_cache(maxsize=1000)
+def _meant(domain: str) -> str | None:
+    if domain in COMMON:
+        return None
+    slips = {common: found for common in COMMON if (found := _slips(domain, common)) is not None}
+    if slips:
+        return min(slips, key=slips.__getitem__)  # the commonest of the nearest
+    rest, dot, ending = domain.rpartition(".")
+    if not dot or ending not in SLIPS:
+        return None
+    mended = f"{rest}.{SLIPS[ending]}"
+    return _meant(mended) or mended
+
+
+def _slips(typed: str, common: str) -> int | None:
+    """How many slips of the finger lie between two domains; None when one was hardly meant by the other."""
+    name, _, ending = common.partition(".")
+    if typed in (name, common.replace(".", "")):
+        return 1
+    typed_name, _, typed_ending = typed.replace(",", ".").strip(".").partition(".")
+    in_name = _slips_in_name(typed_name, name)
+    if in_name is None:
+        return None
+    in_ending = _slips_in_ending(typed_ending, ending, alone=name in COM_ONLY and not in_name)
+    return in_name + in_ending if in_ending is not None and in_name + in_ending <= 2 else None
+
+
+def _slips_in_name(typed: str, meant: str) -> int | None:
+    """Short names are near to many others: in one of four letters only swapped ones are a slip, in a long one two are,
+    unless it begins differently (horizon is no verizon)."""
+    if typed == meant:
+        return 0
+    at_most = 1 if len(meant) < 6 or typed[:1] != meant[:1] else 2
+    if abs(len(typed) - len(meant)) > at_most or len(set(typed) ^ set(meant)) > 2 * at_most:
+        return None
+    if len(meant) < 5 and sorted(typed) != sorted(meant):
+        return None
+    slips = _distance(typed, meant)
+    return slips if slips <= at_most else None
+
+
+def _slips_in_ending(typed: str, meant: str, alone: bool) -> int | None:
+    """Another real ending is mostly another company's and no slip, unless the company has this one `alone`."""
+    if typed == meant:
+        return 0
+    rest, dot, last = typed.rpartition(".")
+    if f"{rest}{dot}{SLIPS.get(last)}" == meant or alone or (typed in ("co", "cm", "om") and meant == "com"):
+        return 1
+    return 1 if not REAL_ENDING.fullmatch(typed) and _distance(typed, meant) == 1 else None
+
+
+def _distance(typed: str, meant: str) -> int:
+    """Letters too much, missing, wrong or swapped with their neighbour (optimal string alignment)."""
+    above: list[int] = []
+    row = list(range(len(meant) + 1))
+    for i, letter in enumerate(typed, 1):
+        above, before, row = row, above, [i]
+        for j, wanted in enumerate(meant, 1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == meant[j - 2] and typed[i - 2] == wanted:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+    return row[-1]

@@ -20,6 +20,7 @@ from newsletter.foundation import alerts
 from newsletter.foundation.clock import Clock
 from newsletter.foundation.config import Config
 from newsletter.foundation.database import Base, db, transaction, words
+from newsletter.foundation.languages import ENGLISH
 from newsletter.foundation.links import Links
 from newsletter.mail import addresses, templates
 from newsletter.mail.envelopes import return_path
@@ -70,8 +71,17 @@ class OutboxMail(Base):
     sent_at: Mapped[datetime | None]
 
 
-def put(name: str, *, to: str, sender: Sender, now: datetime, **data: object) -> None:
-    """Add a mail to the caller's transaction. `data` must be plain JSON values."""
+def put(
+    name: str,
+    *,
+    to: str,
+    sender: Sender,
+    now: datetime,
+    language: str = ENGLISH,
+    text_only: bool = False,
+    **data: object,
+) -> None:
+    """Add a mail to the caller's transaction. `data` must be plain JSON values; `language` is that of our own words."""
     domain = addresses.wire(sender.address).rpartition("@")[2]
     db.session.add(
         OutboxMail(
@@ -80,7 +90,7 @@ def put(name: str, *, to: str, sender: Sender, now: datetime, **data: object) ->
             sender_name=sender.name,
             sender_address=sender.address,
             reply_to=sender.reply_to,
-            data=data,
+            data=data | {"language": language, "text_only": text_only},
             message_id=f"{secrets.token_hex(16)}@{domain}",
             next_attempt_at=now,
             created_at=now,
@@ -128,12 +138,13 @@ def waiting() -> int:
 
 
 def mails_to(recipient: str, limit: int = 50) -> list[OutboxMail]:
-    """The latest transactional mails to one address."""
-    return list(
-        db.session.scalars(
-            sa.select(OutboxMail).where(OutboxMail.recipient == recipient).order_by(OutboxMail.id.desc()).limit(limit)
-        )
-    )
+    """The latest transactional mails to one address, in whichever case it was written."""
+    query = sa.select(OutboxMail).where(is_to(recipient)).order_by(OutboxMail.id.desc()).limit(limit)
+    return list(db.session.scalars(query))
+
+
+def is_to(recipient: str) -> sa.ColumnElement[bool]:
+    return sa.func.lower(OutboxMail.recipient) == recipient.lower()
 
 
 def _due(now: datetime) -> sa.Select[tuple[OutboxMail]]:
@@ -165,7 +176,7 @@ def _octets(mail: OutboxMail, config: Config, links: Links) -> tuple[str, str, b
         sender=Sender(mail.sender_name, mail.sender_address, mail.reply_to),
         subject=rendered.subject,
         text=rendered.text,
-        html=rendered.html,
+        html=None if mail.data.get("text_only") else rendered.html,
         date=mail.created_at,
         marker=mail.message_id,
         headers={"Auto-Submitted": "auto-generated"},  # RFC 3834 §5: no vacation notes in answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -15,10 +16,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mjml import mjml2html
 
 from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.languages import ENGLISH
 from newsletter.foundation.text import one_line
 
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that no XML may hold, and so no MJML (XML 1.0 §2.2)."""
+
+OVERRIDES = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that turn the direction of what stands around them (UAX #9); nothing that is written in may do that."""
 
 
 class TemplateBroken(NewsletterError):
@@ -41,16 +46,20 @@ def folder() -> Path:
     return inside if inside.is_dir() else package.parent / "templates"
 
 
-def render(name: str, /, **data: object) -> Rendered:
-    """Raises TemplateBroken when the MJML does not compile; a name missing from `data` raises Jinja's error."""
+def render(name: str, /, language: str = ENGLISH, **data: object) -> Rendered:
+    """`language` is that of our own words. The body may use the whole subject, as `title`.
+
+    Raises TemplateBroken when the MJML does not compile; a name missing from `data` raises Jinja's error.
+    """
     env = _environment()
-    subject = env.get_template(f"{name}/subject.txt").render(data)
-    source = NOT_XML.sub("", env.get_template(f"{name}/body.mjml").render(data))
+    known = data | {"language": language}
+    subject = one_line(env.get_template(f"{name}/subject.txt").render(known))
+    source = env.get_template(f"{name}/body.mjml").render(known, title=subject)
     try:
-        html = str(mjml2html(source))
+        html = str(mjml2html(NOT_XML.sub("", source)))
     except Exception as error:  # mrml raises bare exceptions of its own
         raise TemplateBroken(name=name, cause=error) from error
-    return Rendered(one_line(subject), html, env.get_template(f"{name}/body.txt").render(data).strip() + "\n")
+    return Rendered(subject, html, env.get_template(f"{name}/body.txt").render(known).strip() + "\n")
 
 
 @cache
@@ -62,6 +71,21 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_harmless,
     )
-    env.filters["one_line"] = one_line
+    env.filters |= {"one_line": one_line, "day": _day, "moment": _moment}
     return env
+
+
+def _harmless(value: object) -> object:
+    return value.translate(OVERRIDES) if isinstance(value, str) else value
+
+
+def _day(moment: str) -> str:
+    """The day of an ISO moment, as people write it."""
+    return f"{datetime.fromisoformat(str(moment)):%-d %B %Y}"
+
+
+def _moment(moment: str) -> str:
+    """An ISO moment in UTC, as people write it."""
+    return f"{datetime.fromisoformat(str(moment)):%-d %B %Y, %H:%M} UTC"

@@ -5,7 +5,7 @@ Local dates and zones are decided here and nowhere else. All deadlines are count
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -83,6 +83,22 @@ def schedule(local_date: date, local_time: time, zone: str, cutoff_minutes: int)
     )
 
 
+def nearest_zone(zone: str, zones: Sequence[str], now: datetime) -> int | None:
+    """The place in `zones` of the one whose clocks are nearest to those of `zone` at the moment, the first of several;
+    None when there is no such zone."""
+    if not is_zone(zone) or not zones:
+        return None
+    if zone in zones:
+        return zones.index(zone)
+    here = _offset(zone, now)
+    distances = [abs(_offset(other, now) - here) for other in zones]
+    return distances.index(min(distances))
+
+
+def _offset(zone: str, now: datetime) -> float:
+    return (now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()).total_seconds()
+
+
 def local_date_at(now: datetime, zone: str) -> date:
     """The date that the calendar on the wall shows in `zone`."""
     return now.astimezone(ZoneInfo(zone)).date()
@@ -107,3 +123,9 @@ def next_schedule(now: datetime, local_time: time, zone: str, cutoff_minutes: in
         if found and str(found.local_date.isoweekday()) in days and found.cutoff_at > now:
             return found
     return None
+
+
+def first_date(now: datetime, local_time: time, zone: str, days: str) -> date | None:
+    """The date of the first edition that somebody gets who begins to read now; None when no day publishes."""
+    found = next_schedule(now, local_time, zone, 0, days)  # the audience is frozen at the slot, not at the cut-off
+    return found.local_date if found else None

@@ -36,6 +36,8 @@ class Newsletter(Base):
     an edition is drafted; `window_hours` how far back it looks for stories. `own_at_least` are places kept for the
     paper's own stories. `sections` are those that the edition is divided into, in their order. `topic` lets through
     what is about it: the name of one that comes with the product, or one's own words as TOML; empty for everything.
+    `sites` are the origins whose pages may sign readers up by script; `noindex` asks search engines to stay away from
+    its archive.
     """
 
     __tablename__ = "newsletters"
@@ -68,6 +70,8 @@ class Newsletter(Base):
     grouping_threshold: Mapped[float] = mapped_column(default=0.175)
     sections: Mapped[list[Any]] = mapped_column(default=list)
     topic: Mapped[str] = mapped_column(sa.Text, default="")
+    sites: Mapped[list[Any]] = mapped_column(default=list)
+    noindex: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
 
     slots: Mapped[list[Slot]] = relationship(

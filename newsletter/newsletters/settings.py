@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from sqlalchemy.exc import IntegrityError
 
@@ -86,6 +87,8 @@ def as_text(value: object) -> str:
     """A setting as a person would type it."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -155,6 +158,28 @@ def _sections(text: str) -> list[str]:
     return names
 
 
+def _sites(text: str) -> list[str]:
+    return [_origin(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _origin(text: str) -> str:
+    """As a browser writes where a page is from (RFC 6454 §6.2)."""
+    try:
+        parts = urlsplit(text.rstrip("/"))
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.netloc.isascii() and not parts.username
+    except ValueError:
+        whole = False
+    if not whole or parts.path or parts.query or parts.fragment:
+        raise ValueError("write sites like https://www.example.org, with commas between them")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("write yes or no")
+    return text == "yes"
+
+
 def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
     def read(text: str) -> StrEnum:
         if text not in set(kind):
@@ -185,5 +210,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "window_hours": _between(1, 24 * 14),
     "grouping_threshold": _threshold,
     "sections": _sections,
+    "sites": _sites,
+    "noindex": _yes_or_no,
 }
 """Each setting that can be changed, with how the text that a person types is read."""

@@ -62,6 +62,14 @@ class PictureStore:
     def file(self, name: str, width: int) -> Path:
         return self.folder / f"{name}-{width}.jpg"
 
+    def size(self, name: str, width: int) -> tuple[int, int] | None:
+        """How wide and high the picture is, which may be less than `width`; None where there is none."""
+        try:
+            with Image.open(self.file(name, width), formats=["JPEG"]) as picture:
+                return picture.size
+        except OSError:
+            return None
+
     def keep(self, octets: bytes) -> str:
         """Encode a stranger's picture in both widths, store it, and give its name. Raises NotAPicture."""
         encoded = {width: encode(octets, width) for width in WIDTHS}

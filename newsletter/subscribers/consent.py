@@ -16,11 +16,16 @@ READER = "the reader"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a visitor's word comes from, as far as we can see it."""
+    """Where a visitor's word comes from, as far as we can see it.
+
+    `proven`: with a proof of work. `hasty`: so soon after the form was shown that it was hardly a person.
+    """
 
     ip: str | None = None
     user_agent: str = ""
     page_url: str = ""
+    proven: bool = False
+    hasty: bool = False
 
     @property
     def kept(self) -> dict[str, str | None]:
@@ -42,6 +47,7 @@ def remember(
     *,
     sign_up_text_id: int | None = None,
     by: str = READER,
+    note: str = "",
 ) -> None:
     """Add a consent event to the caller's transaction."""
     db.session.add(
@@ -52,6 +58,7 @@ def remember(
             sign_up_text_id=sign_up_text_id,
             at=now,
             by=by,
+            note=note[:300],
             **origin.kept,
         )
     )

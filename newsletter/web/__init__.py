@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask
 
 from newsletter.foundation.config import Config
-from newsletter.web import admin, formats, public, security
+from newsletter.web import admin, archive, embed, formats, preferences, public, security, visitors
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -16,5 +16,9 @@ def install(app: Flask, config: Config, secret: str) -> None:
     """Give `app` its pages."""
     security.install(app, config, secret)
     formats.install(app)
+    visitors.install(app)
     public.install(app)
+    preferences.install(app)
+    embed.install(app)
+    archive.install(app)
     admin.install(app)

@@ -23,11 +23,17 @@ def day(of: date) -> str:
     return f"{of:%A, %-d %B %Y}"
 
 
+def month(of: date) -> str:
+    """The month of a date as November 2026."""
+    return f"{of:%B %Y}"
+
+
 def number(n: int) -> str:
     return f"{n:,}"
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.filters.update(moment=moment, day=day, number=number)
+    app.jinja_env.filters.update(moment=moment, day=day, month=month, number=number)
+    app.jinja_env.filters["from_iso"] = datetime.fromisoformat
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"now": the_clock().now()})

@@ -1,25 +1,39 @@
-"""Pages for readers. GET shows, POST does: scanners follow links in mails (DESIGN.md §5)."""
+"""Pages to sign up, confirm and leave. GET shows, POST does: scanners follow links in mails (DESIGN.md §5)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from flask import Blueprint, Flask, Response, abort, current_app, render_template, request, send_file
+from flask import Blueprint, Flask, Response, abort, current_app, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
+from newsletter.delivery import welcoming
 from newsletter.foundation import database
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import CannotStart
-from newsletter.foundation.links import LinkExpired, LinkInvalid, the_links
+from newsletter.foundation.links import LinkExpired, LinkInvalid, Purpose, the_links
 from newsletter.foundation.secrets import the_keys
+from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
-from newsletter.newsletters.models import newsletter, newsletters
+from newsletter.newsletters import calendar
+from newsletter.newsletters.models import Newsletter, Slot, newsletter, newsletters
 from newsletter.stories.pictures import the_pictures
 from newsletter.subscribers import preferences, signing_up
-from newsletter.subscribers.consent import Origin
-from newsletter.subscribers.models import SignUpRequest, Subscription, SubscriptionState
-from newsletter.subscribers.signing_up import Asked, NotWelcome, TooManySignUps
-from newsletter.web.security import address_of, csrf
+from newsletter.subscribers.asking import ProofNeeded, TooManyAsked
+from newsletter.subscribers.models import (
+    SignUpRequest,
+    Subscription,
+    SubscriptionState,
+    active_subscription,
+    subscriber_at,
+)
+from newsletter.subscribers.preferences import Reason
+from newsletter.subscribers.signing_up import Asked, NotWelcome, Wishes
+from newsletter.web import visitors
+from newsletter.web.security import csrf
 
 pages = Blueprint("public", __name__)
 
@@ -32,7 +46,7 @@ def install(app: Flask) -> None:
 
 @pages.get("/")
 def index() -> str:
-    return render_template("public/index.html", newsletters=newsletters())
+    return render_template("public/index.html", newsletter=visitors.only_newsletter(), offered=newsletters())
 
 
 @pages.get("/look/<slug>.css")
@@ -44,26 +58,59 @@ def look(slug: str) -> Response:
 
 @pages.get("/subscribe")
 def subscribe_form() -> str:
-    wanted = newsletter(request.args.get("newsletter") or None)
-    return render_template("public/sign_up.html", newsletter=wanted, address="", error=None)
+    named = _named(request.args.getlist("newsletter"))
+    offered = named or newsletters()
+    return _form(offered, named) if offered else index()
+
+
+def _named(slugs: Sequence[str]) -> list[Newsletter]:
+    """Those newsletters, each once. Raises NewsletterUnknown."""
+    return [newsletter(slug[:80]) for slug in dict.fromkeys(slugs) if slug]
+
+
+def _form(
+    offered: Sequence[Newsletter],
+    chosen: Sequence[Newsletter] = (),
+    address: str = "",
+    error: str = "",
+    unchosen: bool = False,
+    slot_ids: Sequence[int] = (),
+) -> str:
+    """The page with the form: one newsletter's, or a choice of several. `unchosen` says that none was ticked."""
+    return render_template(
+        "public/sign_up.html",
+        newsletter=offered[0] if len(offered) == 1 else None,
+        offered=offered,
+        chosen=chosen,
+        address=address,
+        error=error,
+        unchosen=unchosen,
+        slot_ids=slot_ids,
+    )
 
 
 @pages.post("/subscribe")
 def subscribe() -> ResponseReturnValue:
-    wanted = newsletter(request.form.get("newsletter") or None)
-    address = request.form.get("email", "")
+    typed, slot_ids = request.form.get("email", ""), request.form.getlist("slot", type=int)
+    wanted = _named(request.form.getlist("newsletter"))
+    offered = newsletters() if "several" in request.form or not wanted else wanted
+    if not wanted and len(offered) != 1:
+        return (_form(offered, address=typed, unchosen=True, slot_ids=slot_ids) if offered else index()), 422
+    wanted = wanted or [offered[0]]
+    if meant := visitors.doubted(typed):
+        return visitors.doubt_page(wanted[0], meant)
+    wishes = Wishes([one.slug for one in wanted], slot_ids, request.form.get("zone", ""))
     try:
-        asked = signing_up.request(wanted.slug, address, _origin(), the_clock().now(), the_keys())
+        address = addresses.parse(typed)
+        if not visitors.is_machine():
+            signing_up.request(wishes, address, visitors.origin(), the_clock().now(), the_keys())
     except AddressInvalid as error:
-        return render_template("public/sign_up.html", newsletter=wanted, address=address, error=str(error)), 422
-    except TooManySignUps:
-        return render_template("public/too_many.html", newsletter=wanted), 429
-    return render_template("public/signed_up.html", newsletter=wanted, address=asked.address)
-
-
-def _origin() -> Origin:
-    page = request.form.get("page_url") or request.headers.get("Referer", "")
-    return Origin(address_of(request.remote_addr or ""), request.headers.get("User-Agent", ""), page)
+        return _form(offered, wanted, typed, str(error), slot_ids=slot_ids), 422
+    except ProofNeeded:
+        return visitors.proof_page(wanted[0])
+    except TooManyAsked:
+        return visitors.too_many_page(wanted[0])
+    return render_template("public/signed_up.html", newsletter=wanted[0], wanted=wanted, address=address)
 
 
 @pages.route("/confirm/<token>", methods=["GET", "POST"])
@@ -71,18 +118,18 @@ def confirm(token: str) -> ResponseReturnValue:
     now, links = the_clock().now(), the_links()
     try:
         if request.method == "POST":
-            asked = signing_up.confirm(token, _origin(), now, the_keys(), links)
+            asked = signing_up.confirm(token, visitors.origin(), now, the_keys(), links)
             state = _state(asked, "done")
         else:
             asked = signing_up.asked(token, now, links)
             state = _state(asked, "ask")
     except LinkInvalid:
-        return _confirm_page("invalid", None), 404
+        return _confirm_page("invalid", None, now), 404
     except LinkExpired:
-        return _confirm_page("expired", signing_up.expired_request(token, links)), 410
+        return _confirm_page("expired", signing_up.expired_request(token, links), now), 410
     except NotWelcome:
-        return _confirm_page("refused", signing_up.expired_request(token, links)), 403
-    return _confirm_page(state, asked.request)
+        return _confirm_page("refused", signing_up.expired_request(token, links), now), 403
+    return _confirm_page(state, asked.request, now)
 
 
 def _state(asked: Asked, fresh: str) -> str:
@@ -91,20 +138,44 @@ def _state(asked: Asked, fresh: str) -> str:
     return "already" if asked.reads else "left"
 
 
-def _confirm_page(state: str, asked: SignUpRequest | None) -> str:
+@dataclass(frozen=True)
+class Coming:
+    """What a page tells about one newsletter of a request: when it leaves, and the date of its first edition."""
+
+    newsletter: Newsletter
+    slot: Slot
+    first: date | None
+    words: str
+
+
+def _confirm_page(state: str, asked: SignUpRequest | None, now: datetime) -> str:
+    coming = _coming(asked, now) if asked else []
+    reader = subscriber_at(addresses.normalise(asked.address)) if asked and state in ("done", "already") else None
     return render_template(
         "public/confirm.html",
         state=state,
-        newsletter=asked.newsletter if asked else _only_newsletter(),
+        newsletter=asked.newsletter if asked else visitors.only_newsletter(),
         address=asked.address if asked else None,
-        consent=asked.sign_up_text.text if asked else None,
-        slot=asked.slot if asked else None,
+        coming=coming,
+        at_once=state == "done" and any(welcoming.latest(one.slot.id, now) for one in coming),
+        preferences=_preferences_token(reader.id) if reader else None,
     )
 
 
-def _only_newsletter() -> object:
-    every = newsletters()
-    return every[0] if len(every) == 1 else None
+def _coming(asked: SignUpRequest, now: datetime) -> list[Coming]:
+    """As the person has it now, where they changed it since."""
+    normalised = addresses.normalise(asked.address)
+    found = []
+    for wish in asked.wishes:
+        reading = active_subscription(normalised, wish.newsletter_id)
+        slot = reading.slot if reading else wish.slot
+        first = calendar.first_date(now, slot.local_time, slot.zone, wish.newsletter.days)
+        found.append(Coming(wish.newsletter, slot, first, wish.sign_up_text.text))
+    return found
+
+
+def _preferences_token(subscriber_id: int) -> str:
+    return the_links().make(Purpose.PREFERENCES, subscriber_id)
 
 
 @pages.route("/unsubscribe/<token>", methods=["GET", "POST"])
@@ -113,21 +184,63 @@ def unsubscribe(token: str) -> ResponseReturnValue:
     links = the_links()
     try:
         if request.method == "POST":
-            left = preferences.unsubscribe(token, _origin(), the_clock().now(), the_keys(), links)
-            return _unsubscribe_page("done", left)
+            left = preferences.unsubscribe(token, visitors.origin(), the_clock().now(), the_keys(), links)
+            return _unsubscribe_page("done" if left else "already", left, token)
         found = preferences.subscription_of(token, links)
     except LinkInvalid:
-        return _unsubscribe_page("invalid", None), 404
-    reading = found is not None and found.state is SubscriptionState.ACTIVE
-    return _unsubscribe_page("ask" if reading else "already", found)
+        return _unsubscribe_page("invalid", None, token), 404
+    return _unsubscribe_page("ask" if _reads(found) else "already", found, token)
 
 
-def _unsubscribe_page(state: str, found: Subscription | None) -> str:
+def _reads(found: Subscription | None) -> bool:
+    return found is not None and found.state is SubscriptionState.ACTIVE
+
+
+@pages.post("/unsubscribe/<token>/undo")
+def undo_leaving(token: str) -> ResponseReturnValue:
+    try:
+        found = preferences.undo_leaving(token, visitors.origin(), the_clock().now(), the_keys(), the_links())
+    except LinkInvalid:
+        return _unsubscribe_page("invalid", None, token), 404
+    except NotWelcome:
+        return _unsubscribe_page("refused", preferences.subscription_of(token, the_links()), token), 403
+    return _unsubscribe_page("back" if _reads(found) else "already", found, token)
+
+
+@pages.post("/unsubscribe/<token>/reason")
+def say_why(token: str) -> ResponseReturnValue:
+    """A remark without a reason is one too."""
+    remark = request.form.get("remark", "")
+    reason = request.form.get("reason") or (Reason.OTHER if remark.strip() else "")
+    try:
+        preferences.say_why(token, reason, remark, the_clock().now(), the_keys(), the_links())
+        found = preferences.subscription_of(token, the_links())
+    except LinkInvalid:
+        return _unsubscribe_page("invalid", None, token), 404
+    if found is None or _reads(found):
+        return _unsubscribe_page("back" if found else "already", found, token)
+    if reason not in set(Reason):
+        return _unsubscribe_page("unsaid", found, token), 422
+    return _unsubscribe_page("thanks", found, token)
+
+
+@pages.get("/unsubscribe/<token>/undo")
+@pages.get("/unsubscribe/<token>/reason")
+def unsubscribed(token: str) -> ResponseReturnValue:
+    """Where a button's page is opened anew, it is the link that is shown."""
+    return redirect(url_for("public.unsubscribe", token=token), 303)
+
+
+def _unsubscribe_page(state: str, found: Subscription | None, token: str) -> str:
     return render_template(
         "public/unsubscribe.html",
         state=state,
-        newsletter=found.newsletter if found else _only_newsletter(),
+        token=token,
+        newsletter=found.newsletter if found else visitors.only_newsletter(),
         address=found.subscriber.address if found else None,
+        may_return=found is not None and preferences.may_return(found, the_clock().now()),
+        reasons=list(Reason),
+        preferences=_preferences_token(found.subscriber_id) if found else None,
     )
 
 

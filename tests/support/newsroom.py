@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from newsletter.delivery import releasing
-from newsletter.delivery.models import Delivery, DeliveryState, states_of
+from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, states_of
 from newsletter.editions import composing, publishing
 from newsletter.editions.models import Edition, edition_of
 from newsletter.foundation import alerts
@@ -186,7 +186,8 @@ def ledger_of(house: House, edition_id: int) -> dict[str, int]:
     """
     with house.app.app_context():
         edition = db.session.get_one(Edition, edition_id)
-        rows = db.session.scalars(sa.select(Delivery).where(Delivery.edition_id == edition_id)).all()
+        daily = Delivery.edition_id == edition_id, Delivery.kind != DeliveryKind.WELCOME
+        rows = db.session.scalars(sa.select(Delivery).where(*daily)).all()
         assert edition.audience == len(rows) == sum(states_of(edition_id).values()), "the states do not add up"
         assert orphans() == []
         counts: dict[str, int] = {}

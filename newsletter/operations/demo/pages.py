@@ -21,6 +21,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from newsletter.editions.models import EditionState, edition_of
 from newsletter.foundation.config import the_config
@@ -30,6 +31,7 @@ from newsletter.operations.demo import living, mailbox, outlets
 from newsletter.operations.demo.clock import ZONE, DemoClock
 from newsletter.operations.demo.outlets import Article, Outlet
 from newsletter.operations.demo.setting_up import STAFF, sign_in_link
+from newsletter.web.admin.box import codes
 from newsletter.web.formats import day as day_text
 from newsletter.web.security import mail_in_a_frame
 
@@ -103,8 +105,16 @@ def next_morning() -> ResponseReturnValue:
 
 @pages.get("/article")
 def article() -> str:
+    """With the box by its script, as a news site puts it there."""
     own = _outlet(FRONT_PAGE)
-    return _article_page(own, _shown(own)[0], with_box=True)
+    return _article_page(own, _shown(own)[0], box="script")
+
+
+@pages.get("/plain")
+def plain() -> str:
+    """The same with the box as plain HTML."""
+    own = _outlet(FRONT_PAGE)
+    return _article_page(own, _shown(own)[0], box="form")
 
 
 @pages.get("/outlets/<outlet>/<day>/<slug>")
@@ -116,10 +126,12 @@ def outlet_article(outlet: str, day: str, slug: str) -> str:
         found = None
     if found is None:
         abort(404)
-    return _article_page(publisher, found, with_box=publisher.own)
+    return _article_page(publisher, found, box="script" if publisher.own else None)
 
 
-def _article_page(publisher: Outlet, shown: Article, with_box: bool) -> str:
+def _article_page(publisher: Outlet, shown: Article, box: str | None) -> str:
+    """An article with the newsroom's own code for the box in it, if any."""
+    signed_up_for = newsletter(None) if box else None
     others = [other for other in _shown(publisher) if other.slug != shown.slug][:5]
     return render_template(
         "demo/article.html",
@@ -134,7 +146,8 @@ def _article_page(publisher: Outlet, shown: Article, with_box: bool) -> str:
             published_at=shown.published_at,
         ),
         picture=_picture(shown),
-        newsletter=newsletter(None) if with_box else None,
+        newsletter=signed_up_for,
+        box=Markup(codes(signed_up_for)[box]) if signed_up_for and box else "",
         day=shown.day,
         zone=ZONE.key,
         more=[SimpleNamespace(headline=o.headline, url=_address(o), outlet=publisher.name) for o in others],

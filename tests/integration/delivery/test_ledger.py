@@ -11,15 +11,18 @@ from sqlalchemy.exc import IntegrityError
 
 from newsletter.delivery import ledger, releasing
 from newsletter.delivery.ledger import LEASE, Claimed, Shard
-from newsletter.delivery.models import Delivery, DeliveryState, SkipReason
+from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
 from newsletter.editions.models import EditionState
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import transaction
+from newsletter.foundation.links import Purpose
 from newsletter.mail.smtp import Outcome, Reply
-from newsletter.subscribers import signing_up, suppressing
+from newsletter.subscribers import mails, signing_up, suppressing
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import SubscriptionState
+from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import House
+from tests.support import newsroom
 from tests.support.newsroom import (
     SUBJECTS,
     Paper,
@@ -153,7 +156,7 @@ def test_who_confirms_before_the_freeze_is_in_and_after_it_is_not(house: House) 
     house.work()
 
     assert ledger_of(house, edition_id) == {"accepted": 1}
-    assert house.inbox.editions_of(BOB) == []
+    assert newsroom.delivery(house, BOB).kind is DeliveryKind.WELCOME, "who comes later has a copy of his own"
 
 
 def test_a_freeze_waits_for_a_reader_who_is_just_confirming(
@@ -165,7 +168,7 @@ def test_a_freeze_waits_for_a_reader_who_is_just_confirming(
     edition_id = paper.draft()
     token = ask(house, paper, ANN)
     confirming, begun = Event(), Event()
-    put_welcome = signing_up._put_welcome
+    put_welcome = mails.put_welcome
 
     def linger(*args: object) -> None:
         """Inside confirm's transaction: the subscription is written and not committed."""
@@ -174,7 +177,7 @@ def test_a_freeze_waits_for_a_reader_who_is_just_confirming(
         wait_for_a_lock(house)
         put_welcome(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(signing_up, "_put_welcome", linger)
+    monkeypatch.setattr(mails, "put_welcome", linger)
 
     def freeze() -> None:
         assert confirming.wait(20)
@@ -223,8 +226,8 @@ def test_who_confirms_during_the_freeze_waits_and_is_not_in(
 def ask(house: House, paper: Paper, address: str) -> str:
     """A visitor asks; the token of the link that he gets."""
     with house.app.app_context():
-        asked = signing_up.request(paper.slug, address, Origin(), house.now, house.keys)
-        return signing_up.confirmation_link(asked, house.links).rpartition("/")[2]
+        asked = signing_up.request(Wishes([paper.slug]), address, Origin(), house.now, house.keys)
+        return house.links.make(Purpose.CONFIRM, asked.id, asked.expires_at)
 
 
 def confirm(house: House, token: str) -> None:

@@ -16,6 +16,7 @@ from newsletter.mail.message import Sender
 from newsletter.mail.smtp import RelayUnavailable, SmtpTransport
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.consent import Origin
+from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import BuildHouse, House
 from tests.integration.delivery import refusing
 from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, running_relay
@@ -343,6 +344,6 @@ def test_the_alert_about_the_relay_stays_open_until_the_relay_has_answered(
 
     with house.app.app_context():
         suppressing.suppress(BOB, "", house.now, house.keys, COMMAND)
-        signing_up.request(paper.slug, BOB, Origin(), house.now, house.keys)
+        signing_up.request(Wishes([paper.slug]), BOB, Origin(), house.now, house.keys)
     at_work.step()  # there was something to do, but nothing to send
     assert open_alert_keys(house) == [RELAY_ALERT]

@@ -9,6 +9,7 @@ from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.config import MailConfig
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.consent import Origin
+from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import BuildHouse, House
 from tests.integration.delivery import during_the_first_mail, refusing
 from tests.support.newsroom import (
@@ -164,7 +165,7 @@ def test_the_time_decides_also_while_the_relay_is_away(build_house: BuildHouse, 
     house = build_house(sqlite_url, mail=MailConfig(port=free_port()))
     paper, edition_id = sending(house, ANN)
     with house.app.app_context():
-        signing_up.request(paper.slug, BOB, Origin(), house.now, house.keys)
+        signing_up.request(Wishes([paper.slug]), BOB, Origin(), house.now, house.keys)
     house.work()
     house.later(hours=13)
     house.work()

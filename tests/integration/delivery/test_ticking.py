@@ -54,10 +54,10 @@ def test_an_edition_whose_template_breaks_is_held_and_does_not_stop_the_others(
     blocked, healthy = broken.draft(), full.draft()
     render = rendering.render
 
-    def breaks(revision: Revision) -> rendering.Parts:
+    def breaks(revision: Revision, language: str = "") -> rendering.Parts:
         if revision.edition_id == blocked:
             raise TemplateBroken(name="edition", cause="unexpected end of input")
-        return render(revision)
+        return render(revision, language)
 
     monkeypatch.setattr(rendering, "render", breaks)
     house.later(minutes=41)

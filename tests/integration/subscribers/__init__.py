@@ -17,6 +17,7 @@ from newsletter.mail import addresses, suppression
 from newsletter.mail.suppression import SuppressionReason
 from newsletter.subscribers.models import (
     ConsentEvent,
+    ConsentKind,
     SignUpRequest,
     Subscription,
     SubscriptionState,
@@ -26,6 +27,7 @@ from newsletter.subscribers.models import (
 from tests.conftest import House
 
 ANN = "ann@example.org"
+READ_AND_LEFT = (ConsentKind.REQUESTED, ConsentKind.CONFIRMED, ConsentKind.UNSUBSCRIBED)
 MORNING_POST = "morning-post"
 IP = "192.0.2.7"
 SITE = "https://news.example.org"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newsletter.subscribers import signing_up
+from newsletter.subscribers import answering, asking, signing_up
 from newsletter.subscribers.models import (
     ConsentKind,
     SignUpRequest,
@@ -40,12 +40,12 @@ def test_one_mail_in_15_minutes_holds_with_two_workers(either_house: House, monk
     for address in (ANN, "ann+tag@example.org"):
         sign_up(house, address)
         requests.append(count(house, SignUpRequest))
-    monkeypatch.setattr(signing_up, "_capped", both_pass(house, signing_up._capped))
+    monkeypatch.setattr(answering, "_capped", both_pass(house, answering._capped))
     keys, links = house.keys, house.links
 
     def answer(number: int) -> None:
         with house.app.app_context():
-            signing_up._answer(requests[number], house.now, keys, links)
+            answering._answer(requests[number], house.now, keys, links)
 
     at_once(2, answer)
     house.work()
@@ -58,7 +58,7 @@ def test_twenty_an_hour_holds_when_two_ask_at_once(either_house: House, monkeypa
     newsroom.found(house)
     for number in range(19):
         sign_up(house, f"a{number}@example.org")
-    monkeypatch.setattr(signing_up, "_recent_from", both_pass(house, signing_up._recent_from))
+    monkeypatch.setattr(asking, "_recent_from", both_pass(house, asking._recent_from))
     statuses = at_once(2, lambda number: sign_up(house, f"b{number}@example.org").status_code)
     assert sorted(statuses) == [200, 429]
     assert count(house, SignUpRequest) == 20

@@ -24,6 +24,8 @@ PAGE = "/admin/newsletters/morning-post"
 SHIPS = 'name = "ships"\nstrong = ["ferry", "trawler"]\n\n[weak]\nplaces = ["quay"]\n'
 
 OTHER = {
+    "sites": "https://www.paper.example, http://localhost:8080",
+    "noindex": "yes",
     "name": "Evening Post",
     "tagline": "The day, told once",
     "promise": "Ten stories at six",
@@ -129,7 +131,7 @@ def test_only_what_changed_is_in_the_record(room: Room) -> None:
         ("postal_address", "1 Quay Street\x00", "write at most 300 characters on one line"),
         ("from_name", "", "write 1 to 120 characters on one line"),
         ("from_address", "nobody", "“nobody” is not an e-mail address:"),
-        ("from_address", "", "“” is not an e-mail address:"),
+        ("from_address", "", "Please type an e-mail address."),
         ("reply_to", "a@b@c", "“a@b@c” is not an e-mail address:"),
         ("accent", "red", "write a colour like #9b1c1c"),
         ("accent", "#9b1c1c;x", "write a colour like #9b1c1c"),

@@ -25,6 +25,7 @@ from newsletter.newsletters.settings import NewNewsletter
 from newsletter.subscribers import signing_up
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import ConsentEvent
+from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import House
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
@@ -229,7 +230,7 @@ def test_what_was_done_and_what_was_agreed_to_cannot_be_edited(either_house: Hou
     house = either_house
     with house.app.app_context():
         settings.add(NewNewsletter("post", "Post", "post@example.org"), NOON, COMMAND)
-        signing_up.request("post", "ann@example.org", Origin("203.0.113.9"), NOON, house.keys)
+        signing_up.request(Wishes(["post"]), "ann@example.org", Origin("203.0.113.9"), NOON, house.keys)
         for table, changed in ((AuditRecord, {"actor_name": "somebody else"}), (ConsentEvent, {"ip": "203.0.113.10"})):
             with pytest.raises(sa.exc.DBAPIError, match="append-only"):
                 edit_first(table, changed)

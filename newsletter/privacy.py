@@ -1,0 +1,149 @@
+"""Everything stored about one person: shown, exported, erased."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from newsletter.delivery.models import Delivery, deliveries_to
+from newsletter.editions.models import Edition
+from newsletter.foundation import audit
+from newsletter.foundation.audit import Actor
+from newsletter.foundation.database import db, locked, transaction
+from newsletter.foundation.secrets import Keys
+from newsletter.mail import addresses, outbox, suppression
+from newsletter.mail.outbox import OutboxMail
+from newsletter.mail.suppression import SuppressionReason
+from newsletter.subscribers.consent import READER, Origin, remember
+from newsletter.subscribers.models import (
+    ConsentEvent,
+    ConsentKind,
+    SignUpRequest,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    consent_story,
+    subscriber,
+)
+
+EVERY = 100_000
+"""More rows than anybody has."""
+
+
+def about(subscriber_id: int) -> dict[str, Any]:
+    """What is stored about a person, in words that they understand; moments as ISO 8601 in UTC.
+
+    Raises SubscriberUnknown.
+    """
+    reader = subscriber(subscriber_id)
+    return {
+        "address": reader.address,
+        "known_since": reader.created_at.isoformat(),
+        "language": reader.language or None,
+        "text_only": reader.text_only,
+        "newsletters": [_subscription(one) for one in reader.subscriptions],
+        "consent": [_event(one) for one in consent_story(reader.address_hash, *reader.former_hashes)],
+        "requests": [_request(one) for one in _requests(reader)],
+        "editions": [_delivery(one) for one in deliveries_to(subscriber_id, EVERY)],
+        "mails": [_mail(one) for one in outbox.mails_to(reader.address, EVERY)],
+        "never_mailed_because": sorted(suppression.reasons(reader.address_hash)),
+    }
+
+
+def _subscription(one: Subscription) -> dict[str, Any]:
+    return {
+        "newsletter": one.newsletter.name,
+        "state": one.state,
+        "time": one.slot.label,
+        "confirmed": one.confirmed_at.isoformat(),
+        "left": one.unsubscribed_at.isoformat() if one.unsubscribed_at else None,
+        "paused_until": one.paused_until.isoformat() if one.paused_until else None,
+    }
+
+
+def _event(one: ConsentEvent) -> dict[str, Any]:
+    return {
+        "at": one.at.isoformat(),
+        "newsletter": one.newsletter.name,
+        "what": one.kind,
+        "words": one.sign_up_text.text if one.sign_up_text else None,
+        "note": one.note or None,
+        "by": one.by,
+        "ip_address": one.ip,
+        "browser": one.user_agent or None,
+        "page": one.page_url or None,
+    }
+
+
+def _requests(reader: Subscriber) -> list[SignUpRequest]:
+    """Theirs in whichever case the address was typed, and not their +tagged ones, which may be other people's."""
+    mailbox = SignUpRequest.mailbox == addresses.without_tag(reader.address)
+    found = sa.select(SignUpRequest).where(sa.or_(mailbox, SignUpRequest.subscriber_id == reader.id))
+    return [
+        one
+        for one in db.session.scalars(found.order_by(SignUpRequest.id))
+        if one.subscriber_id == reader.id or addresses.normalise(one.address) == reader.normalised
+    ]
+
+
+def _request(one: SignUpRequest) -> dict[str, Any]:
+    return {
+        "at": one.requested_at.isoformat(),
+        "what": one.kind,
+        "address": one.address,
+        "newsletters": [wish.newsletter.name for wish in one.wishes],
+        "ip_address": one.ip,
+        "browser": one.user_agent or None,
+        "page": one.page_url or None,
+        "answer": one.answer,
+    }
+
+
+def _delivery(one: Delivery) -> dict[str, Any]:
+    edition = db.session.get(Edition, one.edition_id)
+    return {
+        "newsletter": edition.newsletter.name if edition else None,
+        "date": one.local_date.isoformat(),
+        "kind": one.kind,
+        "state": one.state,
+        "last_answer_of_the_mail_server": one.last_reply,
+        "changed": one.updated_at.isoformat(),
+    }
+
+
+def _mail(one: OutboxMail) -> dict[str, Any]:
+    return {
+        "mail": one.name,
+        "state": one.state,
+        "written": one.created_at.isoformat(),
+        "sent": one.sent_at.isoformat() if one.sent_at else None,
+    }
+
+
+def erase(subscriber_id: int, origin: Origin, now: datetime, keys: Keys, by: Actor | None = None) -> bool:
+    """Forget a person. False when there is none of that id (any more).
+
+    What stays: a keyed hash on the suppression list, so that no import brings them back, the proof of what was agreed
+    to under that hash, and in the ledger rows without an address, so that its sums stay right.
+    """
+    with transaction() as session:
+        reader = locked(Subscriber, subscriber_id)
+        if reader is None:
+            return False
+        for one in reader.subscriptions:
+            who = by.name if by else READER
+            if one.state is SubscriptionState.ACTIVE:
+                remember(ConsentKind.UNSUBSCRIBED, reader.address, one.newsletter_id, origin, now, keys, by=who)
+            remember(ConsentKind.ERASED, reader.address, one.newsletter_id, origin, now, keys, by=who)
+        for hashed in (reader.address_hash, *reader.former_hashes):
+            suppression.suppress(hashed, SuppressionReason.ERASURE, now)
+        for request in _requests(reader):
+            session.delete(request)
+        session.execute(sa.delete(OutboxMail).where(outbox.is_to(reader.address)))
+        session.execute(sa.update(Delivery).where(Delivery.subscriber_id == subscriber_id).values(last_reply=None))
+        if by is not None:
+            audit.record(by, "subscriber.erase", f"address:{reader.address_hash[:16]}", now)
+        session.delete(reader)
+    return True

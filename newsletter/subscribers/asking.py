@@ -1,0 +1,124 @@
+"""What a visitor may ask with an address, and how often (DESIGN.md §5): every path that can cause a mail goes here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from newsletter.foundation import alerts
+from newsletter.foundation.config import Challenge, the_config
+from newsletter.foundation.database import db, one_at_a_time, transaction
+from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.languages import LANGUAGES
+from newsletter.foundation.network import network_of
+from newsletter.foundation.secrets import Keys
+from newsletter.mail import addresses, suppression
+from newsletter.newsletters.models import Newsletter
+from newsletter.subscribers.consent import Origin
+from newsletter.subscribers.models import BlockedAddress, RequestKind, RequestOrigin, SignUpRequest
+
+LINK_LIFE = timedelta(days=7)
+ASKED_AN_HOUR = 20
+PROVEN_AN_HOUR = 200
+"""By one network: without a proof of work, and with one for each (whole barracks share an address)."""
+
+CALM = timedelta(minutes=10)
+
+
+class TooManyAsked(NewsletterError):
+    """Many sign-ups came from your network in the last hour. Nothing was saved; please try again in an hour."""
+
+
+class ProofNeeded(NewsletterError):
+    """Many sign-ups are coming in. Your browser has to do a small sum first."""
+
+
+def count_in(origin: Origin, now: datetime) -> None:
+    """Let a visitor ask, in the caller's transaction. Raises ProofNeeded, TooManyAsked."""
+    rules = the_config().sign_up
+    wary = rules.challenge is Challenge.ALWAYS or origin.hasty or is_stormy(now)
+    if wary and rules.challenge is not Challenge.NEVER and not origin.proven:
+        raise ProofNeeded
+    if not origin.ip:
+        return
+    network = network_of(origin.ip)
+    one_at_a_time(f"sign-ups from {network}")
+    recent = _recent_from(network, now)
+    if recent >= (PROVEN_AN_HOUR if origin.proven else ASKED_AN_HOUR):
+        raise TooManyAsked if origin.proven or rules.challenge is Challenge.NEVER else ProofNeeded
+
+
+def _recent_from(network: str, now: datetime) -> int:
+    query = sa.select(sa.func.count()).where(
+        SignUpRequest.network == network, SignUpRequest.requested_at > now - timedelta(hours=1)
+    )
+    return db.session.scalar(query) or 0
+
+
+def is_stormy(now: datetime) -> bool:
+    """Whether very many requests came in within CALM, from wherever: that is an attack, or a very good day."""
+    many = the_config().sign_up.storm_requests
+    nth = sa.select(SignUpRequest.requested_at).order_by(SignUpRequest.id.desc()).offset(many).limit(1)
+    moment = db.session.scalar(nth)
+    return moment is not None and moment > now - CALM
+
+
+def watch(now: datetime) -> None:
+    """Tell staff when a storm of requests begins, and forget it when it is over."""
+    if the_config().sign_up.challenge is not Challenge.NEVER and is_stormy(now):
+        with transaction():
+            alerts.raise_(STORM, STORM_MESSAGE, STORM_REMEDY, now)
+    elif STORM in {alert.key for alert in alerts.open_alerts()}:
+        with transaction():
+            alerts.resolve(STORM, now)
+
+
+STORM = "sign-up-storm"
+STORM_MESSAGE = "Very many sign-ups are coming in, so every visitor's browser does a small sum first."
+STORM_REMEDY = "Nothing needs to be done: it ends by itself. If it is a flood from one domain, block the domain."
+
+
+def write(
+    kind: RequestKind,
+    address: str,
+    in_name_of: Newsletter,
+    asked_by: RequestOrigin,
+    origin: Origin,
+    now: datetime,
+    *,
+    language: str = "",
+    subscriber_id: int | None = None,
+) -> SignUpRequest:
+    """A request in the caller's transaction, to be answered in a moment."""
+    asked = SignUpRequest(
+        kind=kind,
+        address=address,
+        mailbox=addresses.without_tag(address),
+        newsletter_id=in_name_of.id,
+        subscriber_id=subscriber_id,
+        language=language if language in LANGUAGES else "",
+        origin=asked_by,
+        requested_at=now,
+        expires_at=now + LINK_LIFE,
+        network=network_of(origin.ip) if origin.ip and asked_by is RequestOrigin.FORM else None,
+        **origin.kept,
+    )
+    db.session.add(asked)
+    db.session.flush()
+    return asked
+
+
+def may_be_mailed(address: str, keys: Keys) -> bool:
+    """Not after a complaint, and not when staff decided against it."""
+    reasons = suppression.reasons(keys.address_hash(addresses.normalise(address)))
+    return reasons <= set(suppression.LIFTED_BY_CONFIRMING)
+
+
+def is_blocked(address: str) -> bool:
+    """Whether staff blocked the address, or its domain with all below it."""
+    mailbox = addresses.without_tag(address)
+    labels = mailbox.rpartition("@")[2].split(".")
+    domains = [".".join(labels[n:]) for n in range(len(labels))]
+    patterns = {addresses.normalise(address), mailbox, *domains}
+    return bool(db.session.scalar(sa.select(sa.exists().where(BlockedAddress.pattern.in_(patterns)))))
