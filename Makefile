@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint format bench sure screenshots lock clean
+.PHONY: help run test test-slow lint format messages bench sure screenshots lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,17 +18,24 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY)  ## Start the demo: the whole product with sample outlets and a mailbox
 	@$(BIN)/newsletter demo $(ARGS)
 
+# Else each of the many processes compiles everything anew.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(READY)  ## Run the tests (those that need PostgreSQL or Chromium skip and say so where it is missing)
-	$(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
 test-slow: $(READY)  ## Run the long fault tests as well
-	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)
 
-lint: $(READY)  ## Check style, types and the layers of the house
+lint: $(READY)  ## Check style, types, the layers of the house and the translations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.catalogues check
+
+messages: $(READY)  ## Take new and changed words into newsletter/translations, to be translated there
+	$(BIN)/python -m tests.catalogues update
 
 format: $(READY)  ## Put the code into shape
 	$(BIN)/ruff check --fix .
@@ -40,7 +47,7 @@ bench: $(READY)  ## Measure, and write the tables of docs/performance.md
 sure: lint test test-slow bench  ## Everything above, before something is called done
 
 screenshots: $(READY)  ## Take the pictures in docs/screenshots/ (needs Chromium)
-	$(BIN)/python -m tests.browser.screenshots docs/screenshots article edition-mail start admin-edition
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots article edition-mail start admin-edition public
 
 lock:  ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url \
@@ -48,3 +55,4 @@ lock:  ## Renew requirements.lock (needs uv)
 
 clean:  ## Remove what was set up and built; the demo's data in var/ stays
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find benchmarks newsletter tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""python -m benchmarks send|desk [--rounds N] [--json] …; `all` runs each and rewrites docs/performance.md."""
+"""python -m benchmarks send|desk|signup [--rounds N] [--json] …; `all` runs each and rewrites docs/performance.md."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import desk, send
+from benchmarks import desk, send, signup
 from benchmarks.figures import Figures
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "send": lambda wanted: send.measure(wanted.readers, wanted.rounds),
     "desk": lambda wanted: desk.measure(desk.Size(wanted.stories, wanted.sources, wanted.pools), wanted.rounds),
+    "signup": lambda wanted: signup.measure(wanted.sign_ups, wanted.pairs, wanted.rounds),
 }
 POOLS = Path(__file__).parents[2] / "shared" / "data" / "stories" / "pools"
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -29,6 +30,8 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--stories", type=int, nargs="+", default=[1000, 10_000], help="to choose from, each in turn")
     parser.add_argument("--sources", type=int, default=300, help="to collect from")
     parser.add_argument("--pools", type=Path, default=POOLS, help="a folder of labelled stories, used if it is there")
+    parser.add_argument("--sign-ups", type=int, default=2000, help="in a round")
+    parser.add_argument("--pairs", type=int, default=500, help="of addresses to tell apart by the time of the answer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args(given)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from benchmarks import databases, sinks
+from benchmarks import readers as readers_of
 from benchmarks.figures import Figures
 from newsletter.app import create_app, worker
 from newsletter.delivery import releasing
@@ -25,7 +26,6 @@ from newsletter.foundation.config import Config, DatabaseConfig, MailConfig
 from newsletter.newsletters import calendar, settings
 from newsletter.newsletters.models import newsletter
 from newsletter.newsletters.settings import NewNewsletter
-from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
 
 OCTETS = 45_000
 SOURCE_CONNECTIONS = 8
@@ -70,36 +70,13 @@ def _house(url: str, port: int, readers: int) -> Iterator[Flask]:
     with app.app_context():
         database.upgrade(database.db.engine)
         settings.add(NewNewsletter("bench", "Daily Headlines", "news@example.org"), NOW, COMMAND)
-        _fill(readers)
+        readers_of.fill(newsletter(None), readers, NOW)
     try:
         yield app
     finally:
         with app.app_context():
             database.db.engine.dispose()
         shutil.rmtree(room)
-
-
-def _fill(readers: int) -> None:
-    published = newsletter(None)
-    slot_id = published.default_slot.id
-    with database.transaction() as session:
-        people = [
-            {"address": a, "normalised": a, "address_hash": f"{n:064x}", "created_at": NOW}
-            for n in range(readers)
-            for a in [f"reader{n}@example.org"]
-        ]
-        session.execute(sa.insert(Subscriber), people)
-        rows = [
-            {
-                "subscriber_id": id,
-                "newsletter_id": published.id,
-                "slot_id": slot_id,
-                "state": SubscriptionState.ACTIVE,
-                "confirmed_at": NOW,
-            }
-            for id in session.scalars(sa.select(Subscriber.id))
-        ]
-        session.execute(sa.insert(Subscription), rows)
 
 
 def _edition(number: int) -> int:
@@ -126,7 +103,7 @@ def _edition(number: int) -> int:
         session.add(made)
         session.flush()
         edition_id = made.id
-    releasing.send(edition_id, datetime.now(UTC), COMMAND)  # noqa: TID251 - the worker's clock is the machine's
+    releasing.send(edition_id, datetime.now(UTC), COMMAND, at_once=True)  # noqa: TID251 - the worker's clock is the machine's
     return edition_id
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Event
 
 from flask import Flask
@@ -14,8 +15,9 @@ from newsletter.foundation.clock import Clock, SystemClock, the_clock
 from newsletter.foundation.config import Config, MailTransport, the_config
 from newsletter.foundation.links import Links, the_links
 from newsletter.foundation.secrets import the_keys
-from newsletter.mail import templates
+from newsletter.mail import signing, templates
 from newsletter.mail.folder import FolderTransport
+from newsletter.mail.signing import Key, Signer, the_signer
 from newsletter.mail.smtp import SmtpTransport, Transport, the_transport
 from newsletter.stories.fetching import Fetcher, HttpFetcher, the_fetcher
 from newsletter.stories.pictures import PictureStore, the_pictures
@@ -30,7 +32,8 @@ def create_app(
 ) -> Flask:
     """The app of one installation. Clock, transport and fetcher are the config's unless others are handed in.
 
-    Raises KeyMissing when the installation has no keys yet, ConfigUnreadable when a secret's file cannot be read.
+    Raises KeyMissing when the installation has no keys yet, ConfigUnreadable when a secret's file cannot be read,
+    DkimKeyUnusable.
     """
     app = Flask("newsletter", template_folder=str(templates.folder()), static_folder=str(web.STATIC))
     keys = secrets.read(config.path(config.secret_key_file), config.path(config.suppression_key_file))
@@ -39,11 +42,17 @@ def create_app(
     the_clock.install(app, clock or SystemClock())
     the_links.install(app, Links(keys.secret, config.site_url))
     the_transport.install(app, transport or _transport(config))
+    the_signer.install(app, Signer(_keys(config)))
     the_fetcher.install(app, fetcher or HttpFetcher(config.fetching))
     the_pictures.install(app, PictureStore(config.path(config.pictures.folder)))
     database.install(app, config.database_url)
     web.install(app, config, keys.secret)
     return app
+
+
+def _keys(config: Config) -> Iterator[Key]:
+    for one in config.mail.dkim:
+        yield Key(one.domain, one.selector, signing.read(config.path(one.key_file)))
 
 
 def _transport(config: Config) -> Transport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from newsletter.subscribers.models import (
     SubscriptionState,
     consent_story,
     subscriber,
+    subscriber_at,
 )
 
 EVERY = 100_000
@@ -77,14 +79,15 @@ def _event(one: ConsentEvent) -> dict[str, Any]:
     }
 
 
-def _requests(reader: Subscriber) -> list[SignUpRequest]:
+def _requests(reader: Subscriber, former: Collection[str] = ()) -> list[SignUpRequest]:
     """Theirs in whichever case the address was typed, and not their +tagged ones, which may be other people's."""
-    mailbox = SignUpRequest.mailbox == addresses.without_tag(reader.address)
-    found = sa.select(SignUpRequest).where(sa.or_(mailbox, SignUpRequest.subscriber_id == reader.id))
+    theirs = {reader.normalised, *former}
+    mailboxes = SignUpRequest.mailbox.in_(addresses.without_tag(one) for one in theirs)
+    found = sa.select(SignUpRequest).where(sa.or_(mailboxes, SignUpRequest.subscriber_id == reader.id))
     return [
         one
         for one in db.session.scalars(found.order_by(SignUpRequest.id))
-        if one.subscriber_id == reader.id or addresses.normalise(one.address) == reader.normalised
+        if one.subscriber_id == reader.id or addresses.normalise(one.address) in theirs
     ]
 
 
@@ -122,6 +125,19 @@ def _mail(one: OutboxMail) -> dict[str, Any]:
     }
 
 
+def _moves(reader: Subscriber, keys: Keys) -> list[OutboxMail]:
+    """The mails that told their former addresses where they moved to."""
+    hashes = {reader.address_hash, *reader.former_hashes}
+    told = db.session.scalars(sa.select(OutboxMail).where(OutboxMail.name.in_(("changing", "moved"))))
+    return [mail for mail in told if keys.address_hash(addresses.normalise(mail.data["new_address"])) in hashes]
+
+
+def _former_addresses(reader: Subscriber, moves: Sequence[OutboxMail], keys: Keys) -> set[str]:
+    """Those that can still be told, unless somebody else has them by now."""
+    found = {addresses.normalise(mail.recipient) for mail in moves}
+    return {one for one in found if keys.address_hash(one) in reader.former_hashes and subscriber_at(one) is None}
+
+
 def erase(subscriber_id: int, origin: Origin, now: datetime, keys: Keys, by: Actor | None = None) -> bool:
     """Forget a person. False when there is none of that id (any more).
 
@@ -139,9 +155,15 @@ def erase(subscriber_id: int, origin: Origin, now: datetime, keys: Keys, by: Act
             remember(ConsentKind.ERASED, reader.address, one.newsletter_id, origin, now, keys, by=who)
         for hashed in (reader.address_hash, *reader.former_hashes):
             suppression.suppress(hashed, SuppressionReason.ERASURE, now)
-        for request in _requests(reader):
+        moves = _moves(reader, keys)
+        former = _former_addresses(reader, moves, keys)
+        for request in _requests(reader, former):
             session.delete(request)
-        session.execute(sa.delete(OutboxMail).where(outbox.is_to(reader.address)))
+        for mail in moves:
+            session.delete(mail)
+        session.flush()
+        for address in (reader.address, *former):
+            session.execute(sa.delete(OutboxMail).where(outbox.is_to(address)))
         session.execute(sa.update(Delivery).where(Delivery.subscriber_id == subscriber_id).values(last_reply=None))
         if by is not None:
             audit.record(by, "subscriber.erase", f"address:{reader.address_hash[:16]}", now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from newsletter.cli.root import as_json, fail, in_app, in_newsletter, main
-from newsletter.delivery import releasing
+from newsletter.cli.root import as_json, fail, in_app, in_newsletter, main, show
+from newsletter.delivery import checking, correcting, ending, releasing
 from newsletter.delivery.models import states_of
-from newsletter.editions import publishing, rendering
+from newsletter.editions import adding, publishing, rendering
 from newsletter.editions.models import Edition, EditionUnknown, edition_of
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.clock import the_clock
@@ -37,12 +38,31 @@ def _which(slug: str | None, day: datetime | None, slot_id: int | None) -> tuple
     return publishing.find(newsletter(slug), day.date() if day else None, slot_id, the_clock().now())
 
 
-def _existing(slug: str | None, day: datetime | None, slot_id: int | None) -> Edition:
+def of_existing(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for one that is there, which may be another than the daily one."""
+    what = "0 for the daily edition, 1 and on for its corrections and special ones."
+    command = click.option("--number", type=click.IntRange(0), default=0, show_default=True, help=what)(command)
+    return of_edition(command)
+
+
+def _existing(slug: str | None, day: datetime | None, slot_id: int | None, number: int) -> Edition:
     slot, local_date = _which(slug, day, slot_id)
-    found = edition_of(slot.id, local_date)
+    found = edition_of(slot.id, local_date, number)
+    if found is None and number:
+        raise EditionUnknown(what=f"with number {number} of {local_date} for {slot.label}")
     if found is None:
         raise EditionUnknown(what=f"of {local_date} for {slot.label} yet; compose it: newsletter edition compose")
     return found
+
+
+def _named(found: Edition) -> str:
+    kind = "correction" if found.corrects_id else str(found.kind)
+    number = f", {kind} {found.number}" if found.number else ""
+    return f"{found.newsletter.name} of {found.local_date}{number}"
+
+
+def _at(moment: datetime, found: Edition) -> str:
+    return f"{moment.astimezone(ZoneInfo(found.slot.zone)):%H:%M} {found.slot.zone}"
 
 
 @edition.command("compose")
@@ -55,12 +75,12 @@ def edition_compose(slug: str | None, day: datetime | None, slot_id: int | None)
 
 
 @edition.command("show")
-@of_edition
+@of_existing
 @as_json
 @in_app
-def edition_show(slug: str | None, day: datetime | None, slot_id: int | None, json_: bool) -> None:
+def edition_show(slug: str | None, day: datetime | None, slot_id: int | None, number: int, json_: bool) -> None:
     """Print an edition's stories, each with the reason it was chosen."""
-    found = _existing(slug, day, slot_id)
+    found = _existing(slug, day, slot_id, number)
     if json_:
         click.echo(json.dumps(_as_data(found), ensure_ascii=False, default=str))
     else:
@@ -69,7 +89,7 @@ def edition_show(slug: str | None, day: datetime | None, slot_id: int | None, js
 
 def _as_data(found: Edition) -> dict[str, Any]:
     revision = found.revision
-    names = ("position", "headline", "summary", "outlet", "url", "section", "also_covered", "reason")
+    names = ("position", "story_id", "headline", "summary", "outlet", "url", "section", "also_covered", "reason")
     return {
         "id": found.id,
         "newsletter": found.newsletter.slug,
@@ -84,8 +104,11 @@ def _as_data(found: Edition) -> dict[str, Any]:
 
 def _print(found: Edition) -> None:
     held = f", held: {found.held_reason}" if found.held_at else ""
-    at = found.slot_at.astimezone(ZoneInfo(found.slot.zone))
-    click.echo(f"{found.newsletter.name}, {found.local_date}, {at:%H:%M} {found.slot.zone}: {found.state}{held}")
+    paused = ", paused" if found.paused_at else ""
+    goes = f", goes out at {_at(found.send_at, found)}" if found.send_at and not found.frozen_at else ""
+    kind = f", {_named(found).rpartition(', ')[2]}" if found.number else ""
+    at = _at(found.slot_at, found)
+    click.echo(f"{found.newsletter.name}, {found.local_date}{kind}, {at}: {found.state}{held}{paused}{goes}")
     if found.revision is None:
         return
     click.echo(f"Subject: {found.revision.subject}")
@@ -97,11 +120,11 @@ def _print(found: Edition) -> None:
 
 @edition.command("preview")
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
-@of_edition
+@of_existing
 @in_app
-def edition_preview(file: Path, slug: str | None, day: datetime | None, slot_id: int | None) -> None:
+def edition_preview(file: Path, slug: str | None, day: datetime | None, slot_id: int | None, number: int) -> None:
     """Write an edition to FILE as a reader would see it: text if FILE ends in .txt, else HTML."""
-    found = _existing(slug, day, slot_id)
+    found = _existing(slug, day, slot_id, number)
     if found.revision is None:
         raise EditionUnknown(what="with a draft; compose it: newsletter edition compose")
     form = "text" if file.suffix == ".txt" else "html"
@@ -113,55 +136,182 @@ def edition_preview(file: Path, slug: str | None, day: datetime | None, slot_id:
     click.echo(f"Written to {file}.")
 
 
-@edition.command("approve")
-@of_edition
+@edition.command("check")
+@of_existing
+@as_json
 @in_app
-def edition_approve(slug: str | None, day: datetime | None, slot_id: int | None) -> None:
+def edition_check(slug: str | None, day: datetime | None, slot_id: int | None, number: int, json_: bool) -> None:
+    """Say what is wrong with an edition, and what to do. The status is 1 when something blocks its approval."""
+    rows = [asdict(finding) for finding in checking.findings(_existing(slug, day, slot_id, number), the_clock().now())]
+    show(rows, json_, _finding_line, "Nothing is wrong with it.")
+    if blocking := [row for row in rows if row["blocking"]]:
+        fail(f"It cannot be approved before this is mended; blocking: {len(blocking)}.")
+
+
+def _finding_line(row: dict[str, Any]) -> str:
+    return f"{'Blocks' if row['blocking'] else 'Hint'}: {row['message']}\n    {row['remedy']}"
+
+
+in_number = click.option("--audience", metavar="N", help="How many readers it goes to, where “check” asks for that.")
+
+
+@edition.command("approve")
+@of_existing
+@in_number
+@in_app
+def edition_approve(
+    slug: str | None, day: datetime | None, slot_id: int | None, number: int, audience: str | None
+) -> None:
     """Settle an edition's content; it goes out at its slot."""
-    found = releasing.approve(_existing(slug, day, slot_id).id, the_clock().now(), COMMAND)
-    click.echo(f"Approved: {found.newsletter.name} of {found.local_date}.")
+    edition_id = _existing(slug, day, slot_id, number).id
+    found = releasing.approve(edition_id, the_clock().now(), COMMAND, typed_audience=audience)
+    click.echo(f"Approved: {_named(found)}.")
 
 
 @edition.command("send")
-@of_edition
+@of_existing
 @click.option("--late", metavar="DATE", help="The edition's date, typed once more, to send it after its window.")
+@in_number
+@click.option("--now", "at_once", is_flag=True, help="Do not wait for the cooling-off.")
 @in_app
-def edition_send(slug: str | None, day: datetime | None, slot_id: int | None, late: str | None) -> None:
-    """Send an edition now; workers, or newsletter deliver, carry it out."""
-    found = releasing.send(_existing(slug, day, slot_id).id, the_clock().now(), COMMAND, late)
-    click.echo(f"{found.newsletter.name} of {found.local_date} goes to {found.audience} readers.")
+def edition_send(
+    slug: str | None,
+    day: datetime | None,
+    slot_id: int | None,
+    number: int,
+    late: str | None,
+    audience: str | None,
+    at_once: bool,
+) -> None:
+    """Send an edition, which starts when its cooling-off is over; workers, or newsletter deliver, carry it out."""
+    now, id = the_clock().now(), _existing(slug, day, slot_id, number).id
+    found = releasing.send(id, now, COMMAND, late, typed_audience=audience, at_once=at_once)
+    if found.frozen_at is not None or found.send_at is None:
+        click.echo(f"{_named(found)} goes to {found.audience} readers.")
+        return
+    click.echo(f"{_named(found)} goes out at {_at(found.send_at, found)}. To stop it: newsletter edition pull-back")
+    if (asleep := releasing.asleep_since(now)) is not None:
+        click.echo(
+            f"The scheduler gave no sign of life since {asleep:%Y-%m-%d %H:%M} UTC; nothing starts until it runs."
+        )
 
 
-@edition.command("hold")
+@edition.command("pull-back")
+@of_existing
+@in_app
+def edition_pull_back(slug: str | None, day: datetime | None, slot_id: int | None, number: int) -> None:
+    """Take a send back while its cooling-off lasts; the edition is held."""
+    found = releasing.pull_back(_existing(slug, day, slot_id, number).id, the_clock().now(), COMMAND)
+    click.echo(f"Pulled back and held: {_named(found)}.")
+
+
+@edition.command("pause")
+@of_existing
+@in_app
+def edition_pause(slug: str | None, day: datetime | None, slot_id: int | None, number: int) -> None:
+    """Let nothing more of an edition that is going out begin."""
+    found = releasing.pause(_existing(slug, day, slot_id, number).id, the_clock().now(), COMMAND)
+    click.echo(f"Paused: {_named(found)}. What has not gone out by {_at(found.finish_by, found)} expires.")
+
+
+@edition.command("unpause")
+@of_existing
+@in_app
+def edition_unpause(slug: str | None, day: datetime | None, slot_id: int | None, number: int) -> None:
+    """Go on after a pause."""
+    found = releasing.unpause(_existing(slug, day, slot_id, number).id, the_clock().now(), COMMAND)
+    click.echo(f"Goes on: {_named(found)}.")
+
+
+@edition.command("pull-story")
+@click.argument("story", type=int)
+@of_existing
+@in_app
+def edition_pull_story(slug: str | None, day: datetime | None, slot_id: int | None, number: int, story: int) -> None:
+    """Take the story with the number STORY out of one edition; what has not gone out goes out without it."""
+    found = releasing.pull_story(_existing(slug, day, slot_id, number).id, story, the_clock().now(), COMMAND)
+    click.echo(f"Pulled out of {_named(found)}.")
+
+
+@edition.command("cancel")
+@of_existing
+@click.option("--reason", default="", help="Why, for the others.")
+@in_app
+def edition_cancel(slug: str | None, day: datetime | None, slot_id: int | None, number: int, reason: str) -> None:
+    """Send no edition, or nothing more of one that is going out."""
+    found = ending.cancel(_existing(slug, day, slot_id, number).id, reason, the_clock().now(), COMMAND)
+    click.echo(f"Cancelled: {_named(found)} is {found.state}.")
+
+
+@edition.command("skip")
 @of_edition
 @click.option("--reason", default="", help="Why, for the others.")
 @in_app
-def edition_hold(slug: str | None, day: datetime | None, slot_id: int | None, reason: str) -> None:
+def edition_skip(slug: str | None, day: datetime | None, slot_id: int | None, reason: str) -> None:
+    """Leave a day of a slot out beforehand."""
+    slot, local_date = _which(slug, day, slot_id)
+    found = ending.skip(slot, local_date, reason, the_clock().now(), COMMAND)
+    click.echo(f"Left out: {_named(found)}.")
+
+
+@edition.command("correct")
+@of_existing
+@click.option("--revision", type=int, help="The number of the revision that was wrong; the last one received.")
+@in_app
+def edition_correct(
+    slug: str | None, day: datetime | None, slot_id: int | None, number: int, revision: int | None
+) -> None:
+    """Draft a correction, to those who received what was wrong; put it right, and send it with its --number."""
+    found = _existing(slug, day, slot_id, number)
+    known = {one.number: one.id for one in found.revisions}
+    if revision is not None and revision not in known:
+        raise EditionUnknown(what=f"with a revision {revision}; there are {', '.join(map(str, known)) or 'none'}")
+    _print(correcting.prepare(found.id, known[revision] if revision else None, the_clock().now(), COMMAND))
+
+
+@edition.command("special")
+@of_edition
+@click.option("--subject", default="", help="Empty for the headline of its first story.")
+@click.option("--story", "stories", type=int, multiple=True, help="A story by its number, once for each.")
+@in_app
+def edition_special(
+    slug: str | None, day: datetime | None, slot_id: int | None, subject: str, stories: tuple[int, ...]
+) -> None:
+    """Draft an edition besides the daily one, to be sent with its --number."""
+    slot, local_date = _which(slug, day, slot_id)
+    _print(adding.special(slot, local_date, the_clock().now(), COMMAND, subject, stories))
+
+
+@edition.command("hold")
+@of_existing
+@click.option("--reason", default="", help="Why, for the others.")
+@in_app
+def edition_hold(slug: str | None, day: datetime | None, slot_id: int | None, number: int, reason: str) -> None:
     """Stop an edition from going out until it is resumed."""
-    found = publishing.hold(_existing(slug, day, slot_id).id, reason, the_clock().now(), COMMAND)
-    click.echo(f"Held: {found.newsletter.name} of {found.local_date}.")
+    found = publishing.hold(_existing(slug, day, slot_id, number).id, reason, the_clock().now(), COMMAND)
+    click.echo(f"Held: {_named(found)}.")
 
 
 @edition.command("resume")
-@of_edition
+@of_existing
 @in_app
-def edition_resume(slug: str | None, day: datetime | None, slot_id: int | None) -> None:
+def edition_resume(slug: str | None, day: datetime | None, slot_id: int | None, number: int) -> None:
     """Take a hold away."""
-    found = publishing.resume(_existing(slug, day, slot_id).id, the_clock().now(), COMMAND)
-    click.echo(f"Resumed: {found.newsletter.name} of {found.local_date}.")
+    found = publishing.resume(_existing(slug, day, slot_id, number).id, the_clock().now(), COMMAND)
+    click.echo(f"Resumed: {_named(found)}.")
 
 
 @edition.command("report")
-@of_edition
+@of_existing
 @as_json
 @in_app
-def edition_report(slug: str | None, day: datetime | None, slot_id: int | None, json_: bool) -> None:
+def edition_report(slug: str | None, day: datetime | None, slot_id: int | None, number: int, json_: bool) -> None:
     """How many deliveries of an edition are in each state; together they are its audience."""
-    found = _existing(slug, day, slot_id)
+    found = _existing(slug, day, slot_id, number)
     states = {state.value: count for state, count in states_of(found.id).items()}
     if json_:
         click.echo(json.dumps({"state": found.state, "audience": found.audience, "deliveries": states}))
         return
-    click.echo(f"{found.newsletter.name} of {found.local_date} is {found.state}, audience {found.audience or 0}")
+    click.echo(f"{_named(found)} is {found.state}, audience {found.audience or 0}")
     for state, count in states.items():
         click.echo(f"  {state:<10} {count:>9}")

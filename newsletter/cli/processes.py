@@ -6,8 +6,12 @@ from pathlib import Path
 
 import click
 
-from newsletter.cli.root import main
+from newsletter.cli.root import in_app, main
+from newsletter.delivery import restoring
 from newsletter.foundation import config as config_module
+from newsletter.foundation import safety
+from newsletter.foundation.audit import COMMAND
+from newsletter.foundation.clock import the_clock
 from newsletter.operations import assembling, serve
 from newsletter.operations.demo import running
 
@@ -75,6 +79,24 @@ def db_upgrade(file: Path) -> None:
 @db.command("check")
 @click.pass_obj
 def db_check(file: Path) -> None:
-    """Say whether the database is ready for this program."""
-    assembling.ready(file)
+    """Say whether the database is ready for this program, and may send."""
+    with assembling.ready(file).app_context():
+        if (reason := safety.found_wrong(the_clock().now())) is not None:
+            raise safety.Halted(reason=reason)
     click.echo("The database is ready.")
+
+
+@db.command("accept-restore")
+@in_app
+def db_accept_restore() -> None:
+    """Let this database send, after a restore, a long pause or a wrong clock has halted everything."""
+    accepted = restoring.accept(the_clock().now(), COMMAND)
+    if accepted is None:
+        click.echo("Nothing is halted, and nothing speaks against sending. Nothing was changed.")
+        return
+    click.echo(f"Found: {accepted.found}")
+    for held in accepted.held:
+        click.echo(f"Held: {held}.")
+    if accepted.uncertain:
+        click.echo(f"Welcome copies that may have gone out, and are not sent again: {accepted.uncertain}.")
+    click.echo("This database may send again. What is held waits for you.")

@@ -9,7 +9,7 @@ from flask import Flask
 
 from newsletter.delivery import ledger, welcoming
 from newsletter.delivery.sending import Job, deliver_next_shard
-from newsletter.foundation import alerts
+from newsletter.foundation import alerts, safety
 from newsletter.foundation.database import transaction
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import outbox
@@ -37,6 +37,7 @@ class Worker:
         self.pause = IDLE_SECONDS
         self.trouble: RelayUnavailable | None = None
         self._looked_at: datetime | None = None
+        self._watch = safety.Watch(job.clock)
 
     def step(self) -> bool:
         """Do what is due, people's own mails first. False when nothing was due."""
@@ -50,6 +51,8 @@ class Worker:
 
     def _work(self) -> bool:
         job = self._job
+        if self._watch.tell(safety.look) is not None:
+            return bool(answering.answer_due(job.clock.now(), self._keys, job.links))
         settled = ledger.settle(job.clock.now())
         answered = answering.answer_due(job.clock.now(), self._keys, job.links)
         self._look_round(job.clock.now())

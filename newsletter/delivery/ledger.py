@@ -17,6 +17,7 @@ from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, Sk
 from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.foundation import alerts
 from newsletter.foundation.database import db, transaction
+from newsletter.foundation.safety import IS_HALTED
 from newsletter.mail.smtp import Outcome, Reply
 from newsletter.mail.suppression import Suppression
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
@@ -92,14 +93,15 @@ def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 IS_WELCOME = Delivery.kind == sa.literal_column(f"'{DeliveryKind.WELCOME}'")
 """Written out, so that a database sees that its index of welcome copies will do."""
 
-STOPPED = sa.or_(Edition.held_at.is_not(None), Edition.paused_at.is_not(None))
+STOPPED = sa.or_(Edition.held_at.is_not(None), Edition.paused_at.is_not(None), Edition.reason.is_not(None))
+"""Held, paused, or ended for good, which has a reason: nothing of it begins."""
 
 
 def _welcome_copies_due(now: datetime) -> sa.Select[tuple[int]]:
     return (
         sa.select(Delivery.edition_id)
         .join(Edition, Edition.id == Delivery.edition_id)
-        .where(*_is_due(now), IS_WELCOME, Delivery.finish_by > now, ~STOPPED)
+        .where(*_is_due(now), IS_WELCOME, Delivery.finish_by > now, ~STOPPED, ~IS_HALTED)
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .limit(1)
     )
@@ -111,6 +113,7 @@ def _going_out(now: datetime) -> sa.Select[tuple[int]]:
         .where(
             Edition.state == EditionState.SENDING,
             ~STOPPED,
+            ~IS_HALTED,
             Edition.finish_by > now,
             sa.exists().where(Delivery.edition_id == Edition.id, *_is_due(now)),
         )
@@ -158,8 +161,8 @@ def _is_sealed(
 def start(row: Claimed, now: datetime) -> str | None:
     """Make a leased row `sending`, in the caller's transaction, and give the attempt its name.
 
-    None when it may not be sent any more: the lease was lost, the edition is held or paused or has a new revision, or
-    the person has left meanwhile; then the row says so.
+    None when it may not be sent any more: the lease was lost, everything is halted, the edition is held or paused or
+    has a new revision, or the person has left meanwhile; then the row says so.
     """
     attempt = secrets.token_hex(8)
     started = _change(
@@ -169,6 +172,7 @@ def start(row: Claimed, now: datetime) -> str | None:
             ~STOPPED,
             _ends() > now,
         ),
+        ~IS_HALTED,
         sa.exists().where(*_reads_on(Delivery.local_date)),
         ~sa.exists().where(*_is_suppressed()),
         ~sa.exists().where(*_is_sealed(Delivery.edition_id), Revision.id > row.revision_id),
@@ -326,6 +330,38 @@ def cancel(edition_id: int, now: datetime) -> None:
     )
 
 
+def distrust_copies(now: datetime) -> int:
+    """Make every welcome copy that waits uncertain, in the caller's transaction, and say how many: this database may be
+    older than what was sent from it. Editions are held instead."""
+    doubted = db.session.execute(
+        sa.update(Delivery)
+        .where(IS_WELCOME, Delivery.state.in_(DUE))
+        .values(state=DeliveryState.UNCERTAIN, updated_at=now, **NO_LEASE)
+        .execution_options(synchronize_session=False)
+    )
+    return int(doubted.rowcount)  # type: ignore[attr-defined]
+
+
+def end(edition: Edition, reason: str, now: datetime) -> None:
+    """Send nothing more of an edition that is going out, for good, in the caller's transaction.
+
+    What is on its way at the moment still arrives. Then the ledger says what the edition is: sent, with the reason, if
+    it reached anybody, and else cancelled.
+    """
+    edition.reason = reason[:300]
+    go_on(edition, now)
+    cancel(edition.id, now)
+    db.session.flush()
+    settle(now)
+
+
+def go_on(edition: Edition, now: datetime) -> None:
+    """Take away what lies over an edition, in the caller's transaction."""
+    edition.held_at = edition.held_reason = edition.paused_at = None
+    for trouble in ("held", "paused"):
+        alerts.resolve(f"edition-{trouble}:{edition.id}", now)
+
+
 def settle(now: datetime) -> int:
     """What time itself decides, and how many rows it decided: orphans become uncertain, what is past its edition's
     `finish_by` or its own expires, and an edition without unfinished rows is sent."""
@@ -341,10 +377,15 @@ def settle(now: datetime) -> int:
         )
         decided = int(orphans.rowcount)  # type: ignore[attr-defined]
         decided += _expire(now, IS_WELCOME, Delivery.finish_by <= now)
-        over = sa.select(Edition.id).where(Edition.state == EditionState.SENDING, Edition.finish_by <= now)
+        for id in session.scalars(_GOING_OUT.where(Edition.reason.is_not(None))).all():
+            cancel(id, now)  # what was on its way when it was ended, and has come back
+        over = _GOING_OUT.where(Edition.finish_by <= now)
         if ids := session.scalars(over).all():  # asked before, because most often it is none, and the rows are many
             decided += _expire(now, Delivery.edition_id.in_(ids), Delivery.finish_by.is_(None))
         return decided + _finish(now)
+
+
+_GOING_OUT = sa.select(Edition.id).where(Edition.state == EditionState.SENDING)
 
 
 def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
@@ -365,10 +406,18 @@ def _finish(now: datetime) -> int:
         )
     ).all()
     for edition in finished:
-        edition.state, edition.sent_at = EditionState.SENT, now
+        if edition.reason is not None and not _reached_anybody(edition.id):
+            edition.state = EditionState.CANCELLED
+        else:
+            edition.state, edition.sent_at = EditionState.SENT, now
         if edition.held_at is not None or edition.paused_at is not None:  # what was wrong with it is so still
             edition.reason = f"stopped until its end: {edition.held_reason or 'paused'}"[:300]
             cancel(edition.id, now)
-        edition.held_at = edition.held_reason = None
-        alerts.resolve(f"edition-held:{edition.id}", now)
+        go_on(edition, now)
     return len(finished)
+
+
+def _reached_anybody(edition_id: int) -> bool:
+    """Whether somebody has it, or may have it. Then it is part of what was published, however it ended."""
+    got_it = Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN))
+    return bool(db.session.scalar(sa.select(sa.exists().where(Delivery.edition_id == edition_id, got_it))))

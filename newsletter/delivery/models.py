@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.foundation.audit import AuditRecord
 from newsletter.foundation.database import Base, db, words
 
 
@@ -36,6 +38,7 @@ class SkipReason(StrEnum):
 class DeliveryKind(StrEnum):
     DAILY = "daily"
     WELCOME = "welcome"
+    SPECIAL = "special"
     CORRECTION = "correction"
 
 
@@ -92,6 +95,16 @@ class Delivery(Base):
 
 Counts = dict[DeliveryState, int]
 
+COUNTED = "edition.counted"
+"""The act by which housekeeping kept an edition's counts, whose rows are gone or going (rule 13)."""
+
+
+def counted(edition_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """What was kept of the editions whose rows housekeeping deletes: {"states": {…}, "skips": {…}}."""
+    about = {f"edition:{id}": id for id in edition_ids}
+    kept = sa.select(AuditRecord).where(AuditRecord.subject.in_(about), AuditRecord.action == COUNTED)
+    return {about[record.subject]: record.details for record in db.session.scalars(kept)}
+
 
 def states_of_each(edition_ids: Sequence[int]) -> dict[int, Counts]:
     """How many deliveries of each edition are in each state; together they are its audience. Welcome copies of it are
@@ -104,6 +117,8 @@ def states_of_each(edition_ids: Sequence[int]) -> dict[int, Counts]:
     )
     for edition_id, state, count in rows:
         counts[edition_id][state] = count
+    for edition_id, kept in counted(edition_ids).items():
+        counts[edition_id] |= {DeliveryState(state): count for state, count in kept["states"].items()}
     return counts
 
 
@@ -113,6 +128,8 @@ def states_of(edition_id: int) -> Counts:
 
 
 def skips_of(edition_id: int) -> dict[SkipReason, int]:
+    if kept := counted([edition_id]).get(edition_id):
+        return {SkipReason(reason): count for reason, count in kept["skips"].items()}
     rows = db.session.execute(
         sa.select(Delivery.skip_reason, sa.func.count())
         .where(

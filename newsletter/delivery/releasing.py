@@ -1,41 +1,44 @@
-"""Letting an edition go: approve and seal it, freeze its audience, send."""
+"""Letting an edition go: approve and seal it, send, freeze its audience; pull it back, pause, and go on."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from newsletter.delivery import ledger, welcoming
-from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
+from newsletter.delivery import audience, checking, correcting, ledger, welcoming
+from newsletter.delivery.models import Delivery
+from newsletter.delivery.watching import SILENT
 from newsletter.editions import rendering, withdrawing
+from newsletter.editions.adding import OWN_LIFE
 from newsletter.editions.illustrating import illustrate
 from newsletter.editions.models import (
+    OUT,
     Edition,
+    EditionKind,
     EditionState,
     Form,
     RenderedPart,
     Revision,
     edition,
+    edition_to_decide,
     editions_to_release,
 )
 from newsletter.editions.publishing import let_go, put_on_hold
-from newsletter.foundation import audit
+from newsletter.foundation import alerts, audit, safety
 from newsletter.foundation.audit import SYSTEM, Actor
 from newsletter.foundation.database import db, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError, Refused
 from newsletter.foundation.languages import spoken
-from newsletter.mail.suppression import Suppression
-from newsletter.newsletters.calendar import FINISH_WITHIN
-from newsletter.newsletters.models import Approval, Newsletter, lock_slot
+from newsletter.newsletters.calendar import FINISH_WITHIN, START_WITHIN
+from newsletter.newsletters.models import Approval, Newsletter
 from newsletter.stories import marking
 from newsletter.stories.fetching import the_fetcher
 from newsletter.stories.models import same_page
 from newsletter.stories.pictures import the_pictures
-from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState, languages_read
+from newsletter.subscribers.models import languages_read
 
 log = logging.getLogger(__name__)
 
@@ -45,27 +48,21 @@ class LateNeedsDate(Refused):
     date, {local_date}."""
 
 
-def approve(edition_id: int, now: datetime, by: Actor) -> Edition:
+def approve(edition_id: int, now: datetime, by: Actor, *, typed_audience: str | None = None) -> Edition:
     """Seal the last revision: its parts are rendered and stored, and never change again. Again is no error.
 
-    Raises EditionUnknown, Refused, TemplateBroken.
+    `typed_audience` is the number of readers, typed by a person where preflight asks for it. Raises EditionUnknown,
+    NotReady, Refused, TemplateBroken.
     """
     with transaction():
-        found = _locked(edition_id)
+        found = edition_to_decide(edition_id)
         if found.state is EditionState.DRAFTED:
+            checking.must_be_ready(found, now, typed_audience)
             _seal(found, now)
             found.state, found.approved_at, found.approved_by = EditionState.APPROVED, now, by.name
             audit.record(by, "edition.approve", f"edition:{edition_id}", now, revision=len(found.revisions))
         elif found.state is not EditionState.APPROVED:
             raise Refused(why=f"the edition is {found.state}.")
-    return found
-
-
-def _locked(edition_id: int) -> Edition:
-    """The edition, with its slot locked: one decision about it at a time, on any machine."""
-    lock_slot(edition(edition_id).slot_id)
-    found = edition(edition_id)
-    db.session.refresh(found)
     return found
 
 
@@ -100,7 +97,7 @@ def withdraw(story_id: int, reason: str, now: datetime, by: Actor) -> list[Editi
     with transaction():
         one_at_a_time("withdrawals")
         gone = same_page(marking.withdraw(story_id, reason, now, by))
-        changed = [_take_out(edition_id, gone, now, by) for edition_id in withdrawing.unsent_with(gone)]
+        changed = [_without(gone, edition_to_decide(id), now, by) for id in withdrawing.unsent_with(gone)]
         welcoming.stop_copies_with(gone, now)
     for one in changed:
         if one.revision and one.revision.sealed_at is None:
@@ -115,46 +112,151 @@ def said_of(changed: Sequence[Edition]) -> str:
     return "It was taken out of " + ", ".join(f"{one.newsletter.name} of {one.local_date}" for one in changed) + "."
 
 
-def _take_out(edition_id: int, gone: set[int], now: datetime, by: Actor) -> Edition:
-    found = _locked(edition_id)
+def _without(gone: set[int], found: Edition, now: datetime, by: Actor) -> Edition:
+    return _take_out(found, lambda: withdrawing.save_without(found, gone, now, by), now)
+
+
+def pull_story(edition_id: int, story_id: int, now: datetime, by: Actor) -> Edition:
+    """Take a story, with all who tell the same, out of one edition that is not sent: what has not gone out goes out
+    without it. In other editions it stays.
+
+    An edition that has nothing left is held, or ended. Raises EditionUnknown, Refused, TemplateBroken.
+    """
+    with transaction():
+        found = edition_to_decide(edition_id)
+        if found.state not in withdrawing.UNSENT or found.revision is None:
+            raise Refused(why=f"the edition is {found.state}. What readers have can only be corrected.")
+        item = next((one for one in found.revision.items if one.story_id == story_id), None)
+        if item is None:
+            raise Refused(why="the edition does not have that story any more.")
+        return _take_out(found, lambda: withdrawing.pull(found, item, now, by), now)
+
+
+def _take_out(found: Edition, save: Callable[[], Revision], now: datetime) -> Edition:
     sealed = found.revision is not None and found.revision.sealed_at is not None
-    left = withdrawing.save_without(found, gone, now, by)
+    left = save()
     if left.items and sealed:
         _seal(found, now)
     elif not left.items and found.state is EditionState.SENDING:
-        ledger.cancel(edition_id, now)
+        ledger.end(found, "all of its stories were taken out", now)
     elif not left.items:
         found.state = EditionState.DRAFTED
-        put_on_hold(found, "all of its stories were withdrawn", now)
+        put_on_hold(found, "all of its stories were taken out", now)
     return found
 
 
-def send(edition_id: int, now: datetime, by: Actor, typed_date: str | None = None) -> Edition:
-    """Send an edition now: approve it if need be, freeze its audience, and let the workers begin.
+def send(
+    edition_id: int,
+    now: datetime,
+    by: Actor,
+    typed_date: str | None = None,
+    *,
+    typed_audience: str | None = None,
+    at_once: bool = False,
+) -> Edition:
+    """Send an edition: approve it if need be, and let it start when its cooling-off is over. Until then it can be
+    pulled back; without one, or `at_once`, its audience is frozen now and the workers begin.
 
     A person may send early at any time, and late after typing the date (rule 3). A second call answers the same.
-    Raises EditionUnknown, LateNeedsDate, Refused.
+    Raises EditionUnknown, LateNeedsDate, Refused, Halted.
     """
     with transaction():
-        found = _locked(edition_id)
-        if found.state in (EditionState.SENDING, EditionState.SENT):
+        found = edition_to_decide(edition_id)
+        pressed = found.send_at is not None
+        if found.state in OUT or (pressed and not at_once):
             return found
-        late = now >= found.start_by
+        safety.ensure_running()
+        late = not pressed and now >= found.start_by
         if late and (typed_date or "").strip() != found.local_date.isoformat():
             raise LateNeedsDate(local_date=found.local_date, start_by=found.start_by)
-        approve(edition_id, now, by)
+        approve(edition_id, now, by, typed_audience=typed_audience)
+        correcting.must_be_over(found)
         if found.held_at is not None:
             let_go(found, now)
-        if late:
-            found.finish_by = now + FINISH_WITHIN
-        freeze(found, now)
-        audit.record(by, "edition.send", f"edition:{edition_id}", now, audience=found.audience, late=late)
+        wait = timedelta() if at_once else timedelta(minutes=found.newsletter.cooling_minutes)
+        found.finish_by = _ends(found, now + wait, late)
+        if wait:
+            found.send_at = now + wait
+            said: dict[str, object] = {"goes_at": found.send_at.isoformat()}
+        else:
+            freeze(found, now)
+            said = {"audience": found.audience}
+        audit.record(by, "edition.send", f"edition:{edition_id}", now, **said, late=late)
     return found
+
+
+def _ends(found: Edition, start: datetime, late: bool) -> datetime:
+    if found.kind is not EditionKind.DAILY:
+        return start + OWN_LIFE
+    return start + FINISH_WITHIN if late else found.finish_by
+
+
+def pull_back(edition_id: int, now: datetime, by: Actor) -> Edition:
+    """Take a Send back while nothing has gone out. The edition is held, since who pulls it back does not want it to go
+    at its slot either. Raises EditionUnknown, Refused."""
+    with transaction():
+        found = edition_to_decide(edition_id)
+        if found.state is EditionState.SENDING:
+            raise Refused(why="it is going out already. Pause it, or cancel the rest.")
+        if found.send_at is None or found.state is not EditionState.APPROVED:
+            raise Refused(why="nobody has sent the edition.")
+        put_on_hold(found, f"pulled back by {by.name}", now)
+        audit.record(by, "edition.pull-back", f"edition:{edition_id}", now)
+    return found
+
+
+def pause(edition_id: int, now: datetime, by: Actor) -> Edition:
+    """Let nothing more of an edition begin; what is on its way at the moment still arrives. Its `finish_by` stays, and
+    staff are told. Again is no error. Raises EditionUnknown, Refused."""
+    with transaction():
+        found = _going_out(edition_id)
+        if found.paused_at is None:
+            found.paused_at = now
+            name, until = found.newsletter.name, f"{found.finish_by:%Y-%m-%d %H:%M} UTC"
+            alerts.raise_(
+                _paused(found),
+                f"{name} of {found.local_date} is paused.",
+                f"Open the edition, and go on or cancel the rest. What has not gone out by {until} expires.",
+                now,
+            )
+            audit.record(by, "edition.pause", f"edition:{edition_id}", now)
+    return found
+
+
+def unpause(edition_id: int, now: datetime, by: Actor) -> Edition:
+    """Go on after a pause. Again is no error. Raises EditionUnknown, Refused."""
+    with transaction():
+        found = _going_out(edition_id)
+        if found.paused_at is not None:
+            found.paused_at = None
+            alerts.resolve(_paused(found), now)
+            audit.record(by, "edition.unpause", f"edition:{edition_id}", now)
+    return found
+
+
+def asleep_since(now: datetime) -> datetime | None:
+    """The scheduler's last sign of life when it is so old that nothing starts by itself; None when all is well, or when
+    none was ever seen."""
+    last = safety.heartbeat()
+    return last if last is not None and now - last > SILENT else None
+
+
+def _going_out(edition_id: int) -> Edition:
+    found = edition_to_decide(edition_id)
+    if found.state is not EditionState.SENDING:
+        raise Refused(why=f"the edition is {found.state}; only what is going out can be paused.")
+    return found
+
+
+def _paused(found: Edition) -> str:
+    return f"edition-paused:{found.id}"
 
 
 def release_due(now: datetime) -> int:
     """What the clock decides about editions: approve at the slot where the newsletter says so, send what is approved,
-    hold what is too late. Says how many editions it touched."""
+    hold what is too late. Says how many editions it touched. While everything is halted it is none."""
+    if safety.halted() is not None:
+        return 0
     return sum(_release_or_hold(edition_id, now) for edition_id in [one.id for one in editions_to_release(now)])
 
 
@@ -162,8 +264,10 @@ def _release_or_hold(edition_id: int, now: datetime) -> bool:
     """One edition that cannot be released is held, and does not stop the others."""
     try:
         return _release(edition_id, now)
+    except safety.Halted:
+        return False  # just now, and it is not the edition's fault
     except NewsletterError as error:
-        reason = str(error)
+        reason = str(error).rstrip(".")
     except Exception:  # a fault of ours; the log has its cause, and staff decide
         log.exception("Edition %d could not be released.", edition_id)
         reason = "our program failed on it, and its log says how"
@@ -174,81 +278,40 @@ def _release_or_hold(edition_id: int, now: datetime) -> bool:
 
 def _release(edition_id: int, now: datetime) -> bool:
     with transaction():
-        found = _locked(edition_id)
-        if found.held_at is not None or found.state not in (EditionState.DRAFTED, EditionState.APPROVED):
+        found = edition_to_decide(edition_id)
+        open_still = found.held_at is None and found.state in (EditionState.DRAFTED, EditionState.APPROVED)
+        if not open_still or found.goes_at is None or now < found.goes_at:
             return False  # somebody was quicker
-        if now >= found.start_by:
-            put_on_hold(found, f"it had not begun by {found.start_by:%H:%M} UTC", now)
+        begin_by = _must_begin_by(found)
+        if now >= begin_by:
+            put_on_hold(found, f"it had not begun by {begin_by:%H:%M} UTC", now)
             return True
         if found.state is EditionState.DRAFTED:
             if found.newsletter.approval is Approval.MANUAL:
                 return False
             approve(edition_id, now, SYSTEM)
+        action = "edition.start" if found.send_at else "edition.send"
         freeze(found, now)
-        audit.record(SYSTEM, "edition.send", f"edition:{edition_id}", now, audience=found.audience)
+        audit.record(SYSTEM, action, f"edition:{edition_id}", now, audience=found.audience)
         return True
 
 
+def _must_begin_by(found: Edition) -> datetime:
+    """A Send by hand counts from when it was to take effect: whether that was late was asked when it was pressed."""
+    return max(found.start_by, found.send_at + START_WITHIN) if found.send_at else found.start_by
+
+
 def freeze(found: Edition, now: datetime) -> None:
-    """Fix the audience: a ledger row for each active reader of the slot, in one statement, in the caller's
-    transaction. The slot is locked, so nobody who confirmed before is missed (rule 8)."""
+    """Fix the audience: a ledger row for each reader whom it is for, in one statement, in the caller's transaction. The
+    slot is locked, so nobody who confirmed before is missed (rule 8). Raises Refused, Halted."""
     revision = found.revision
     if revision is None or revision.sealed_at is None:
         raise Refused(why="the edition is not approved.")
+    correcting.must_be_over(found)
     db.session.flush()
-    db.session.execute(_audience(found, revision, now))
+    db.session.execute(audience.frozen(found, revision, now))
     count = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.edition_id == found.id)
     found.audience = db.session.scalar(count) or 0
     found.state, found.frozen_at = EditionState.SENDING, now
-
-
-def audience_now(slot_id: int, local_date: date) -> int:
-    """How many readers would get an edition of the slot if it were sent now."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(Subscription)
-        .join(Subscriber)
-        .where(*_in_slot(slot_id), ~_suppressed(), ~_paused(local_date))
-    )
-    return db.session.scalar(query) or 0
-
-
-def _in_slot(slot_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return Subscription.slot_id == slot_id, Subscription.state == SubscriptionState.ACTIVE
-
-
-def _suppressed() -> sa.ColumnElement[bool]:
-    return sa.exists().where(Suppression.address_hash == Subscriber.address_hash)
-
-
-def _paused(local_date: date) -> sa.ColumnElement[bool]:
-    return sa.and_(Subscription.paused_until.is_not(None), Subscription.paused_until > local_date)
-
-
-def _audience(found: Edition, revision: Revision, now: datetime) -> sa.Insert:
-    skipped = sa.case(
-        (_suppressed(), sa.literal(SkipReason.SUPPRESSED.value)),
-        (_paused(found.local_date), sa.literal(SkipReason.PAUSED.value)),
-    )
-    state = sa.case(
-        (sa.or_(_suppressed(), _paused(found.local_date)), sa.literal(DeliveryState.SKIPPED.value)),
-        else_=sa.literal(DeliveryState.PENDING.value),
-    )
-    columns: dict[str, sa.ColumnElement[object]] = {
-        "edition_id": sa.literal(found.id),
-        "subscriber_id": Subscription.subscriber_id,  # type: ignore[dict-item]
-        "subscription_id": Subscription.id,  # type: ignore[dict-item]
-        "newsletter_id": sa.literal(found.newsletter_id),
-        "local_date": sa.literal(found.local_date, sa.Date),
-        "kind": sa.literal(DeliveryKind.DAILY.value),
-        "state": state,
-        "skip_reason": skipped,
-        "revision_id": sa.literal(revision.id),
-        "attempts": sa.literal(0),
-        "next_attempt_at": sa.literal(now, Delivery.next_attempt_at.type),
-        "updated_at": sa.literal(now, Delivery.updated_at.type),
-    }
-    readers = sa.select(*columns.values()).join_from(Subscription, Subscriber).where(*_in_slot(found.slot_id))
-    insert = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
-    # A reader who moved slots today has had today's edition already: one daily edition a date (rule 5).
-    return insert(Delivery).from_select(list(columns), readers, include_defaults=False).on_conflict_do_nothing()
+    correcting.stop_wrong_copies(found, now)
+    safety.froze(now)

@@ -19,6 +19,7 @@ from newsletter.foundation.links import Links, Purpose
 from newsletter.mail import addresses
 from newsletter.mail.envelopes import return_path
 from newsletter.mail.message import Letter, Message, Reader, Sender
+from newsletter.mail.signing import the_signer
 from newsletter.mail.smtp import (
     Connection,
     ConversationBroken,
@@ -173,10 +174,11 @@ class _Letters:
             words={"address": row.address, "unsubscribe_url": leave, "preferences_url": preferences},
             unsubscribe_url=leave,
         )
+        message = self._message(row).to(reader)
         return (
             return_path(self._job.config, links, "d", row.id, self._sender.address),
             recipient,
-            self._message(row).to(reader),
+            the_signer().signed(message, self._sender.address, self._job.clock.now()),
         )
 
     def _message(self, row: Claimed) -> Message:

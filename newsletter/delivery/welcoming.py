@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError
 
 from newsletter.delivery import ledger
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState
-from newsletter.editions.models import Edition, EditionState
+from newsletter.editions.models import Edition, EditionState, editions_out
 from newsletter.editions.withdrawing import stories_in
 from newsletter.foundation.database import db, locked, transaction
-from newsletter.newsletters.models import lock_slot
+from newsletter.newsletters.models import Slot, lock_slot
 from newsletter.stories.models import withdrawn_among
 from newsletter.subscribers.models import Subscription, SubscriptionState
 
@@ -56,13 +56,9 @@ def _welcome(subscription_id: int, now: datetime) -> bool:
 
 def latest(slot_id: int, now: datetime) -> Edition | None:
     """The last edition of a slot that went out, or is going, as long as it is news; what somebody who confirms now gets
-    at once."""
-    last = db.session.scalars(
-        sa.select(Edition)
-        .where(Edition.slot_id == slot_id, Edition.state.in_((EditionState.SENDING, EditionState.SENT)))
-        .order_by(Edition.local_date.desc(), Edition.number.desc())
-        .limit(1)
-    ).first()
+    at once. Where it was corrected it is the correction; a special edition was for those who were here."""
+    slot = db.session.get_one(Slot, slot_id)
+    last = next(iter(editions_out(slot.newsletter_id, [slot_id], limit=1)), None)
     return last if last is not None and _is_news(last, now) else None
 
 

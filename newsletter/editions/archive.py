@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from newsletter.editions.composing import preheader_of
 from newsletter.editions.models import Edition, Item, Revision, editions_out, months_out, sealed_revisions
+from newsletter.editions.wording import preheader_of
 from newsletter.foundation.text import one_line
 from newsletter.newsletters.models import Newsletter, Pictures, Slot
 from newsletter.stories.models import withdrawn_among
@@ -147,7 +147,7 @@ def _made(one: Edition, revision: Revision, stories: tuple[Told, ...], *, whole:
     return PastEdition(
         edition=one,
         title=title or headlines[0],
-        summary=summary or preheader_of(headlines),
+        summary=summary or preheader_of(headlines[1:]),
         intro=tuple(_paragraphs(revision.intro)) if whole else (),
         stories=stories,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 
 from newsletter.editions.models import Item, items_sent
-from newsletter.newsletters.models import Newsletter, Slot
+from newsletter.newsletters.models import Newsletter, Slot, ThinDay
 from newsletter.stories import gating, ranking, topics
 from newsletter.stories.canonical import canonical
 from newsletter.stories.grouping import Background, Group, StoryText, background_of, group_stories
@@ -28,6 +29,11 @@ from newsletter.stories.ranking import Candidate, Carried, Chosen, PassedOver
 from newsletter.stories.topics import Topic
 
 CARRIED_FOR = timedelta(days=6)
+"""What was told is remembered this long, and a day longer than stories are looked for."""
+
+FURTHEST_HOURS = 7 * 24
+"""How far back a thin day looks at most."""
+
 ALSO_COVERED_AT_MOST = 6
 TOLD_LETTERS = 4000
 
@@ -35,6 +41,7 @@ BACKGROUND_DAYS = timedelta(days=21)
 BACKGROUND_STORIES = 5000
 """Enough to know which words are common; more would only take longer."""
 
+LEFT_OUT = "left out by hand"
 NEAR_MISSES, OFF_TOPIC = 25, 10
 """How many of the groups that did not make it are kept with a draft, for staff to look at."""
 
@@ -57,22 +64,66 @@ class Choice:
 
 @dataclass(frozen=True)
 class Draft:
-    """An edition's content before it is stored, with what almost made it."""
+    """An edition's content before it is stored, with what almost made it.
 
-    subject: str
-    preheader: str
+    Without a `subject` or a `preheader` the edition words its own. `note` says what was done about too few stories.
+    """
+
     choices: tuple[Choice, ...]
     passed_over: tuple[PassedOver, ...] = ()
     newest_story_id: int = 0
+    subject: str = ""
+    preheader: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person wants of the stories of one edition, by their ids.
+
+    What tells the event of a story in `without` is not chosen, unless it is in `told`. Where a group has a story of
+    `told`, that one stays its lead: hands have been at its words or at its place.
+    """
+
+    without: AbstractSet[int] = field(default_factory=frozenset)
+    told: AbstractSet[int] = field(default_factory=frozenset)
 
 
 Groups = list[list[Candidate]]
 
 
-def compose(newsletter: Newsletter, slot: Slot, now: datetime) -> Draft:
-    """Choose from the stories of the newsletter's window before `now`. Reads only. Raises TopicUnusable."""
+def least(newsletter: Newsletter) -> int:
+    """With fewer stories it is a thin day."""
+    return max(1, min(newsletter.items_at_least, newsletter.items_at_most))
+
+
+def compose(newsletter: Newsletter, slot: Slot, now: datetime, wishes: Wishes | None = None) -> Draft:
+    """Choose from the stories of the newsletter's window before `now`; on a thin day from an ever longer one, where the
+    newsletter wants that. Reads only. Raises TopicUnusable."""
+    wanted, hours = wishes or Wishes(), newsletter.window_hours
+    draft = _compose(newsletter, slot, now, hours, wanted)
+    found, enough = len(draft.choices), least(newsletter)
+    if newsletter.thin_day is not ThinDay.WIDEN:
+        return draft
+    for longer in longer_windows(hours):
+        if len(draft.choices) >= enough:
+            break
+        draft = _compose(newsletter, slot, now, longer, wanted)
+        note = f"looked back {longer} hours instead of {hours} because there were {found} of {enough} stories"
+        draft = replace(draft, note=note)
+    return draft
+
+
+def longer_windows(hours: int) -> Iterator[int]:
+    """Twice as far back, four times, and so on, at most a week: 60, 120, 168 for 30."""
+    while hours < FURTHEST_HOURS:
+        hours = min(hours * 2, FURTHEST_HOURS)
+        yield hours
+
+
+def _compose(newsletter: Newsletter, slot: Slot, now: datetime, hours: int, wishes: Wishes) -> Draft:
     newest, marks = newest_story_id(newsletter.id), marks_of(newsletter.id)
-    since = now - timedelta(hours=newsletter.window_hours)
+    since = now - timedelta(hours=hours)
     known = [*stories_between(newsletter.id, since, now), *pinned_since(newsletter.id, since)]
     stories = _visible(known, marks)
     background = _background(newsletter.id, since)
@@ -80,35 +131,49 @@ def compose(newsletter: Newsletter, slot: Slot, now: datetime) -> Draft:
     uses = {use.source_id: use for use in sources_of(newsletter.id)}
     candidates = _candidates(stories.values(), uses, marks, newsletter.sections)
     groups = [[candidates[id] for id in group.story_ids] for group in grouped]
-    on_topic, off_topic = _by_topic(groups, gating.topic_of(newsletter), stories, uses)
+    wanted, left_out = _as_wished(groups, wishes)
+    on_topic, off_topic = _by_topic(wanted, gating.topic_of(newsletter), stories, uses)
+    told_since = min(now - CARRIED_FOR, since - timedelta(days=1))
     selection = ranking.choose(
         on_topic,
         now=now,
         limit=newsletter.items_at_most,
         per_outlet=newsletter.per_outlet_at_most,
         own_at_least=newsletter.own_at_least,
-        carried=[_carried(item, day) for item, day in items_sent(slot.id, now - CARRIED_FOR)],
+        carried=[_carried(item, day) for item, day in items_sent(slot.id, told_since)],
         sections=newsletter.sections,
         background=background,
     )
     by_story = {id: group for group in grouped for id in group.story_ids}
-    choices = tuple(_choice(chosen, stories, by_story[chosen.lead.id]) for chosen in selection.chosen)
-    headlines = [choice.lead.title for choice in choices]
+    choices = (_choice(chosen, stories, by_story[chosen.lead.id]) for chosen in selection.chosen)
     return Draft(
-        subject=subject_of(headlines) or newsletter.name,
-        preheader=preheader_of(headlines),
-        choices=choices,
+        choices=tuple(_led_by(choice, by_story[choice.lead.id], stories, wishes.told) for choice in choices),
         newest_story_id=newest,
-        passed_over=(*selection.passed_over[:NEAR_MISSES], *_best(off_topic, newsletter, now)),
+        passed_over=(
+            *_best(left_out, LEFT_OUT, now),
+            *selection.passed_over[:NEAR_MISSES],
+            *_best(off_topic, "not about the newsletter’s topic", now),
+        ),
     )
 
 
-def subject_of(headlines: Sequence[str]) -> str:
-    return headlines[0] if headlines else ""
+def _as_wished(groups: Groups, wishes: Wishes) -> tuple[Groups, Groups]:
+    """The groups that may be chosen, and those that a hand left out."""
+    wanted: Groups = []
+    left_out: Groups = []
+    for group in groups:
+        ids = {story.id for story in group}
+        (left_out if ids & wishes.without and not ids & wishes.told else wanted).append(group)
+    return wanted, left_out
 
 
-def preheader_of(headlines: Sequence[str]) -> str:
-    return " · ".join(headlines[1:3])
+def _led_by(choice: Choice, group: Group, stories: Mapping[int, Story], told: AbstractSet[int]) -> Choice:
+    """The same, shown by the group's story that the edition told already."""
+    lead = next((stories[id] for id in group.story_ids if id in told), choice.lead)
+    if choice.lead.id in told or lead is choice.lead:
+        return choice
+    others = [other for other in (choice.lead, *choice.others) if other.outlet != lead.outlet]
+    return replace(choice, lead=lead, others=tuple(others[:ALSO_COVERED_AT_MOST]))
 
 
 def _visible(stories: Iterable[Story], marks: Iterable[StoryMark]) -> dict[int, Story]:
@@ -150,13 +215,23 @@ def _candidates(
     stories: Iterable[Story], uses: Uses, marks: Iterable[StoryMark], sections: Sequence[str]
 ) -> dict[int, Candidate]:
     pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED}
-    known = {section.casefold(): section for section in sections}
+    known = _known(sections)
     return {story.id: _candidate(story, _use(story, uses), known, story.id in pinned) for story in stories}
+
+
+def _known(sections: Sequence[str]) -> dict[str, str]:
+    return {section.casefold(): section for section in sections}
+
+
+def section_of(story: Story, newsletter: Newsletter) -> str:
+    """The newsletter's section that a story belongs to; empty for none."""
+    use = _use(story, {use.source_id: use for use in sources_of(newsletter.id)})
+    return _section(story, use, _known(newsletter.sections))
 
 
 def _use(story: Story, uses: Uses) -> NewsletterSource | None:
     """How the newsletter uses the story's source; None for a story by hand."""
-    return uses[story.source_id] if story.source_id is not None else None
+    return uses.get(story.source_id) if story.source_id is not None else None
 
 
 def _candidate(story: Story, use: NewsletterSource | None, sections: dict[str, str], pinned: bool) -> Candidate:
@@ -169,10 +244,14 @@ def _candidate(story: Story, use: NewsletterSource | None, sections: dict[str, s
         weight=use.weight if use else 1.0,
         position=story.position if use else None,
         published_at=story.published_at,
-        section=next((sections[name] for name in _section_names(story, use) if name in sections), ""),
+        section=_section(story, use, sections),
         own=use.own if use else False,
         pinned=pinned,
     )
+
+
+def _section(story: Story, use: NewsletterSource | None, sections: dict[str, str]) -> str:
+    return next((sections[name] for name in _section_names(story, use) if name in sections), "")
 
 
 def _section_names(story: Story, use: NewsletterSource | None) -> Iterator[str]:
@@ -198,12 +277,9 @@ def _by_topic(groups: Groups, topic: Topic | None, stories: dict[int, Story], us
     return on_topic, off_topic
 
 
-def _best(off_topic: Groups, newsletter: Newsletter, now: datetime) -> list[PassedOver]:
-    scored = sorted(((ranking.score(group, now), group) for group in off_topic), key=lambda one: -one[0].total)
-    return [
-        PassedOver(min(group, key=ranking.leading), score, "not about the newsletter’s topic")
-        for score, group in islice(scored, OFF_TOPIC)
-    ]
+def _best(groups: Groups, reason: str, now: datetime) -> list[PassedOver]:
+    scored = sorted(((ranking.score(group, now), group) for group in groups), key=lambda one: -one[0].total)
+    return [PassedOver(min(group, key=ranking.leading), score, reason) for score, group in islice(scored, OFF_TOPIC)]
 
 
 def _carried(item: Item, day: date) -> Carried:

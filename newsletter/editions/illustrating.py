@@ -89,7 +89,9 @@ def _take_from_pages(revision_id: int, looked: dict[int, _Looked]) -> None:
             if item.image_url is None and (found := looked.get(item.id)):
                 item.picture_note = found.note or None
                 if found.page:
-                    item.image_url, item.image_alt = found.page.image_url, found.page.image_alt
+                    item.image_url = found.page.image_url
+                    if "image_alt" not in item.by_hand:
+                        item.image_alt = found.page.image_alt
                     _remember(item)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, aliased, defer, mapped_column, relationship, 
 
 from newsletter.foundation.database import Base, db, words
 from newsletter.foundation.errors import NotFound
-from newsletter.newsletters.models import Newsletter, Slot
+from newsletter.newsletters.models import Newsletter, Slot, lock_slot
 
 
 class EditionState(StrEnum):
@@ -27,12 +27,23 @@ class EditionState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class EditionKind(StrEnum):
+    """The daily one is number 0; only a person makes the others. A correction stands in for the daily one; a special
+    one stands beside it, and so does what corrects a special one."""
+
+    DAILY = "daily"
+    SPECIAL = "special"
+    CORRECTION = "correction"
+
+
 class Edition(Base):
     """The digest of one newsletter, slot and local date; number 0 is the daily one, and at most one exists.
 
     `slot_at` is the slot's instant; `cutoff_at`, `start_by` and `finish_by` are counted from it in UTC (rule 6).
-    `frozen_at` is when its audience was fixed. `reason` says why it was skipped or cancelled, or what held it until its
-    end; then nobody who confirms gets it either.
+    `frozen_at` is when its audience was fixed. `send_at` is when a Send by hand takes effect, until which it can be
+    pulled back. `corrects_id` is the revision whose receivers a correction goes to. `note` says what composing did
+    about a thin day. `reason` says why it was skipped or cancelled, what ended it, or what held it until its end; then
+    nothing more of it goes out, and nobody who confirms gets it either.
     """
 
     __tablename__ = "editions"
@@ -47,6 +58,8 @@ class Edition(Base):
     slot_id: Mapped[int] = mapped_column(sa.ForeignKey(Slot.id))
     local_date: Mapped[date]
     number: Mapped[int] = mapped_column(default=0)
+    kind: Mapped[EditionKind] = mapped_column(words(EditionKind), default=EditionKind.DAILY)
+    corrects_id: Mapped[int | None]
     state: Mapped[EditionState] = mapped_column(words(EditionState), default=EditionState.PLANNED)
     reason: Mapped[str | None] = mapped_column(sa.String(300))
     slot_at: Mapped[datetime]
@@ -58,6 +71,8 @@ class Edition(Base):
     paused_at: Mapped[datetime | None]
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(sa.String(340))
+    send_at: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(sa.String(300), default="")
     frozen_at: Mapped[datetime | None]
     audience: Mapped[int | None]
     sent_at: Mapped[datetime | None]
@@ -68,6 +83,13 @@ class Edition(Base):
     revisions: Mapped[list[Revision]] = relationship(
         back_populates="edition", order_by="Revision.number", cascade="all, delete-orphan"
     )
+
+    @property
+    def goes_at(self) -> datetime | None:
+        """When it may start by itself once it is approved: after a Send by hand, or at its slot. What a person makes
+        besides the daily edition has no slot."""
+        at_slot = self.slot_at if self.kind is EditionKind.DAILY else None
+        return self.send_at or at_slot
 
     @property
     def revision(self) -> Revision | None:
@@ -84,7 +106,9 @@ class Revision(Base):
     """One state of an edition's content. Sealed at approval: from then on it never changes (rule 2).
 
     `passed_over` are the groups that did not make it, the nearest first: a list of {"story_id", "headline", "outlet",
-    "url", "why", "reason"}. `newest_story_id` is of the latest story that was there to be chosen from.
+    "url", "why", "reason"}. `newest_story_id` is of the latest story that was there to be chosen from. `block` is the
+    newsletter's house or sponsor block as it stood then: {"label", "text", "link", "url", "after"}, or {}. `by_hand`
+    names what a person changed, which composing anew leaves alone: "subject", "preheader", "intro", "order".
     """
 
     __tablename__ = "revisions"
@@ -101,6 +125,8 @@ class Revision(Base):
     sealed_at: Mapped[datetime | None]
     passed_over: Mapped[list[Any]] = mapped_column(default=list)
     newest_story_id: Mapped[int] = mapped_column(default=0)
+    block: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    by_hand: Mapped[list[Any]] = mapped_column(default=list)
 
     edition: Mapped[Edition] = relationship(back_populates="revisions")
     items: Mapped[list[Item]] = relationship(order_by="Item.position", cascade="all, delete-orphan", lazy="selectin")
@@ -113,7 +139,8 @@ class Item(Base):
     `picture` names our own copy of the picture at `image_url`, and `picture_note` says why there is none.
     `also_covered` is a list of {"story_id", "outlet", "title", "url"}, and `outlets` counts all who told it. `reason`
     says why it was chosen. An update tells what is new of an event that an earlier edition told. `told` holds the words
-    of the whole group, by which a later edition knows the event again. A story by hand may have no `url`.
+    of the whole group, by which a later edition knows the event again. A story by hand may have no `url`. `by_hand`
+    names the columns that a person changed.
     """
 
     __tablename__ = "items"
@@ -138,6 +165,7 @@ class Item(Base):
     is_update: Mapped[bool] = mapped_column(default=False)
     told: Mapped[str] = mapped_column(sa.Text, default="")
     reason: Mapped[str] = mapped_column(sa.String(500), default="")
+    by_hand: Mapped[list[Any]] = mapped_column(default=list)
     published_at: Mapped[datetime]
 
 
@@ -178,10 +206,31 @@ def edition(id: int) -> Edition:
     raise EditionUnknown(what=id)
 
 
+def edition_to_decide(id: int) -> Edition:
+    """The edition, read afresh, with its slot locked until the caller's transaction ends: one decision about it at a
+    time, on any machine. Raises EditionUnknown."""
+    lock_slot(edition(id).slot_id)
+    found = edition(id)
+    db.session.refresh(found)
+    return found
+
+
+def next_number(slot_id: int, local_date: date) -> int:
+    """For one more edition of the date; only while the slot is locked."""
+    last = sa.select(sa.func.max(Edition.number)).where(Edition.slot_id == slot_id, Edition.local_date == local_date)
+    return (db.session.scalar(last) or 0) + 1
+
+
 def edition_of(slot_id: int, local_date: date, number: int = 0) -> Edition | None:
     return db.session.scalar(
         sa.select(Edition).where(Edition.slot_id == slot_id, Edition.local_date == local_date, Edition.number == number)
     )
+
+
+def others_of_the_day(found: Edition) -> Sequence[Edition]:
+    """What else the slot's readers have of the date, or are to have."""
+    same = (Edition.slot_id == found.slot_id, Edition.local_date == found.local_date, Edition.id != found.id)
+    return db.session.scalars(sa.select(Edition).where(*same).order_by(Edition.number)).all()
 
 
 def recent_editions(limit: int = 60, newsletter_id: int | None = None) -> Sequence[Edition]:
@@ -196,16 +245,33 @@ def editions_in(*states: EditionState) -> Sequence[Edition]:
 
 
 def editions_to_release(now: datetime) -> Sequence[Edition]:
-    """Editions whose slot has come and that nobody holds."""
+    """Editions whose slot has come, or whose Send by hand takes effect, and that nobody holds."""
+    at_slot = sa.and_(Edition.kind == EditionKind.DAILY, Edition.send_at.is_(None), Edition.slot_at <= now)
     return db.session.scalars(
         sa.select(Edition)
         .where(
             Edition.state.in_((EditionState.DRAFTED, EditionState.APPROVED)),
-            Edition.slot_at <= now,
+            sa.or_(at_slot, Edition.send_at <= now),
             Edition.held_at.is_(None),
         )
         .order_by(Edition.slot_at)
     ).all()
+
+
+def subject_before(found: Edition) -> str:
+    """What the slot's readers were last told in a subject, or are about to be; empty when they never were."""
+    other = db.session.scalars(
+        sa.select(Edition)
+        .where(
+            Edition.slot_id == found.slot_id,
+            Edition.id != found.id,
+            Edition.kind != EditionKind.CORRECTION,
+            sa.or_(Edition.frozen_at.is_not(None), Edition.state == EditionState.APPROVED),
+        )
+        .order_by(Edition.slot_at.desc(), Edition.number.desc())
+        .limit(1)
+    ).first()
+    return other.sealed.subject if other and other.sealed else ""
 
 
 def items_sent(slot_id: int, since: datetime) -> Sequence[tuple[Item, date]]:
@@ -216,12 +282,23 @@ def items_sent(slot_id: int, since: datetime) -> Sequence[tuple[Item, date]]:
         .join(Edition, Edition.id == Revision.edition_id)
         .where(
             Edition.slot_id == slot_id,
-            Edition.frozen_at.is_not(None),
+            Edition.state.in_(OUT),
             Edition.slot_at >= since,
             Revision.sealed_at.is_not(None),
+            ~_replaced(),
         )
     )
     return [(item, local_date) for item, local_date in rows]
+
+
+def _replaced() -> sa.ColumnElement[bool]:
+    """Whether a revision was sealed, opened again and sealed anew before anybody got it."""
+    later = aliased(Revision)
+    return sa.exists().where(
+        later.edition_id == Revision.edition_id,
+        later.number > Revision.number,
+        later.sealed_at <= Edition.frozen_at,
+    )
 
 
 OUT = (EditionState.SENDING, EditionState.SENT)
@@ -238,7 +315,7 @@ def editions_out(
     oldest_first: bool = False,
 ) -> Sequence[Edition]:
     """What readers of the slots have of each date in [since, until], the latest first: the last correction that went
-    out, or the daily edition."""
+    out, or the daily edition; not the special ones, which stand beside it."""
     query = sa.select(Edition).where(*_out_in(newsletter_id, slot_ids), ~_corrected())
     if since is not None:
         query = query.where(Edition.local_date >= since)
@@ -249,7 +326,12 @@ def editions_out(
 
 
 def _out_in(newsletter_id: int, slot_ids: Iterable[int]) -> tuple[sa.ColumnElement[bool], ...]:
-    return Edition.newsletter_id == newsletter_id, Edition.slot_id.in_(list(slot_ids)), Edition.state.in_(OUT)
+    return (
+        Edition.newsletter_id == newsletter_id,
+        Edition.slot_id.in_(list(slot_ids)),
+        Edition.state.in_(OUT),
+        Edition.kind != EditionKind.SPECIAL,
+    )
 
 
 def _corrected() -> sa.ColumnElement[bool]:
@@ -259,6 +341,7 @@ def _corrected() -> sa.ColumnElement[bool]:
         later.slot_id == Edition.slot_id,
         later.local_date == Edition.local_date,
         later.number > Edition.number,
+        later.kind == EditionKind.CORRECTION,
         later.state.in_(OUT),
     )
 

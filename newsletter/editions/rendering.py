@@ -10,15 +10,25 @@ from datetime import datetime
 from types import SimpleNamespace
 
 from newsletter.editions.models import Edition, Item, Revision
+from newsletter.editions.tagging import tagged
+from newsletter.foundation import writing
 from newsletter.foundation.languages import spoken
 from newsletter.foundation.links import the_links
 from newsletter.mail import templates
 from newsletter.mail.message import fill, mark
+from newsletter.mail.templates import Rendered
 from newsletter.newsletters.models import Newsletter, Pictures
 from newsletter.stories.pictures import WIDTHS
 
 READER_WORDS = ("address", "unsubscribe_url", "preferences_url")
 """What differs from reader to reader; each stands in the parts as a mark."""
+
+
+LARGEST = 100_000
+"""Octets of HTML. Gmail cuts a mail off after 102 KB, and with it the way to leave."""
+
+OTHERS_SHOWN = (None, 3, 1, 0)
+"""How many of those that cover a story too are named, the fewer the larger the mail is."""
 
 
 @dataclass(frozen=True)
@@ -31,22 +41,34 @@ class Parts:
 
 
 def render(revision: Revision, language: str | None = None) -> Parts:
-    """`language` is that of the words around the stories, the newsletter's own unless told. Raises TemplateBroken."""
-    edition = revision.edition
+    """`language` is that of the words around the stories, the newsletter's own unless told. Raises TemplateBroken.
+
+    Of a mail that would be cut off, those are named no more that cover a story too; they are counted instead.
+    """
     marker = secrets.token_hex(8)
-    rendered = templates.render(
+    for others in OTHERS_SHOWN:
+        rendered = _rendered(revision, spoken(language or revision.edition.newsletter.language), marker, others)
+        if len(rendered.html.encode()) <= LARGEST:
+            break
+    return Parts(rendered.html, rendered.text, marker)
+
+
+def _rendered(revision: Revision, ours: str, marker: str, others: int | None) -> Rendered:
+    edition = revision.edition
+    return templates.render(
         "edition",
-        language=spoken(language or edition.newsletter.language),
+        language=ours,
         newsletter=edition.newsletter,
         edition=edition,
-        day_text=day_text(edition.local_date),
+        day_text=writing.day(edition.local_date, ours),
+        archive_link=the_links().to(archive_path(edition)),
         subject=revision.subject,
         preheader=revision.preheader,
         intro=revision.intro,
-        items=[_item(item, edition.slot_at, edition.newsletter.pictures) for item in revision.items],
+        items=[_item(item, edition, others) for item in revision.items],
+        block=_block(revision),
         reader=SimpleNamespace(**{word: mark(marker, word) for word in READER_WORDS}),
     )
-    return Parts(rendered.html, rendered.text, marker)
 
 
 def parts_of(revision: Revision) -> Parts:
@@ -63,21 +85,30 @@ def archive_path(edition: Edition) -> str:
     return f"/editions/{edition.newsletter.slug}{slot}/{edition.local_date}"
 
 
-def day_text(day: object) -> str:
-    return f"{day:%A, %-d %B %Y}"
+SHOWN = ("headline", "summary", "outlet", "section", "image_alt", "image_credit", "is_update")
 
 
-SHOWN = ("headline", "summary", "url", "outlet", "section", "image_alt", "image_credit", "is_update")
-
-
-def _item(item: Item, at: datetime, shown: Pictures) -> SimpleNamespace:
+def _item(item: Item, edition: Edition, others: int | None) -> SimpleNamespace:
+    """`others` is how many that cover the story too are named at most."""
+    tags, named = edition.newsletter.link_tags, item.also_covered[:others]
     return SimpleNamespace(
         **{name: getattr(item, name) for name in SHOWN},
-        image_url=picture_url(item, shown),
-        also_covered=[SimpleNamespace(**other) for other in item.also_covered],
-        more_outlets=max(0, item.outlets - 1 - len(item.also_covered)),
-        published_text=_age(item.published_at, at),
+        url=tagged(item.url, tags),
+        image_url=picture_url(item, edition.newsletter.pictures),
+        also_covered=[SimpleNamespace(**other | {"url": tagged(other["url"], tags)}) for other in named],
+        more_outlets=max(0, item.outlets - 1 - len(named)),
+        hours_old=_hours(item.published_at, edition.slot_at),
     )
+
+
+def _block(revision: Revision) -> SimpleNamespace | None:
+    """The house or sponsor block, after the story that it is to stand after or the last one."""
+    if not revision.block:
+        return None
+    words = dict(revision.block)
+    words["url"] = tagged(words["url"], revision.edition.newsletter.link_tags)
+    words["after"] = min(max(1, words["after"]), max(1, len(revision.items)))
+    return SimpleNamespace(**words)
 
 
 def picture_url(item: Item, shown: Pictures) -> str | None:
@@ -88,11 +119,9 @@ def picture_url(item: Item, shown: Pictures) -> str | None:
     return item.image_url if shown is Pictures.LINK else None
 
 
-def _age(published_at: datetime, at: datetime) -> str:
-    hours = int((at - published_at).total_seconds() // 3600)
-    if hours < 1:
-        return ""
-    return f"{hours} h ago" if hours < 36 else f"{hours // 24} days ago"
+def _hours(published_at: datetime, at: datetime) -> int:
+    """How old a story is, in whole hours; 0 when it came after the slot."""
+    return max(0, int((at - published_at).total_seconds() // 3600))
 
 
 def preview(parts: Parts, newsletter: Newsletter, form: str) -> str:

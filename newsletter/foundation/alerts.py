@@ -12,7 +12,8 @@ from newsletter.foundation.database import Base, db
 
 
 class Alert(Base):
-    """`key` names the trouble, such as edition-held:12; at most one open alert has it."""
+    """`key` names the trouble, such as edition-held:12; at most one open alert has it. `told_at` is when staff got it
+    as a mail, and by the webhook where there is one."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -31,6 +32,7 @@ class Alert(Base):
     remedy: Mapped[str] = mapped_column(sa.Text)
     raised_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
 
 
 def raise_(key: str, message: str, remedy: str, now: datetime) -> bool:

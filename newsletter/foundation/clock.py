@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -15,8 +16,16 @@ class Clock(Protocol):
         """The present moment, aware and in UTC."""
         ...
 
+    def steady(self) -> float:
+        """Seconds since some moment in the past, which go on evenly when the clock on the wall is set to another time.
+        Only differences mean something, and only in one process."""
+        ...
+
 
 the_clock: Part[Clock] = Part("clock")
+
+STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where there is one, it counts a machine's sleep too (Linux, clock_gettime(2)); else waking up looks like a leap."""
 
 
 class SystemClock:
@@ -24,6 +33,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)  # noqa: TID251 - the one place that may ask the machine
+
+    def steady(self) -> float:
+        return time.clock_gettime(STEADY)
 
 
 class FixedClock:
@@ -34,3 +46,6 @@ class FixedClock:
 
     def now(self) -> datetime:
         return self.at
+
+    def steady(self) -> float:
+        return self.at.timestamp()

@@ -83,6 +83,14 @@ class SmtpSecurity(StrEnum):
     TLS = "tls"
 
 
+class DkimConfig(Section):
+    """A key that signs what comes from a domain; its public half stands in the DNS at selector._domainkey.domain."""
+
+    domain: str = Field(min_length=3, max_length=253, pattern=r"^[^@/\s]+\.[^@/\s]+$")
+    selector: str = Field(max_length=63, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    key_file: Path
+
+
 class MailConfig(Section):
     transport: MailTransport = MailTransport.SMTP
     folder: Path = Path("mail")
@@ -94,6 +102,7 @@ class MailConfig(Section):
     password_file: Path | None = None
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     bounce_address: str | None = None
+    dkim: tuple[DkimConfig, ...] = ()
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> MailConfig:
@@ -124,10 +133,35 @@ class Challenge(StrEnum):
 
 
 class SignUpConfig(Section):
-    """`storm_requests`: with more than these in ten minutes, all browsers do the sum until it is calm again."""
+    """`storm_requests`: with more than these in ten minutes, all browsers do the sum until it is calm again.
+    `refuse_disposable`: nobody signs up with an address of a service that gives them out for a few minutes.
+    """
 
     challenge: Challenge = Challenge.AUTO
     storm_requests: int = Field(default=300, ge=1)
+    refuse_disposable: bool = False
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or not value.isprintable() or " " in value:
+        raise ValueError("write a whole web address, such as https://hooks.example.org/newsroom")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class AlertsConfig(Section):
+    """`webhook_url` is told each alert beside staff's mails; `heartbeat_url` is called while all is well, so that its
+    owner notices when it is not."""
+
+    webhook_url: WebAddress | None = None
+    heartbeat_url: WebAddress | None = None
 
 
 class DemoConfig(Section):
@@ -159,12 +193,14 @@ class Config(BaseSettings):
     site_url: Annotated[str, AfterValidator(_site_url)] = "http://127.0.0.1:8000"
     secret_key_file: Path = Path("secret.key")
     suppression_key_file: Path = Path("suppression.key")
+    generation_file: Path = Path("generation.json")
     database: DatabaseConfig = DatabaseConfig()
     web: WebConfig = WebConfig()
     mail: MailConfig = MailConfig()
     fetching: FetchingConfig = FetchingConfig()
     pictures: PicturesConfig = PicturesConfig()
     sign_up: SignUpConfig = SignUpConfig()
+    alerts: AlertsConfig = AlertsConfig()
     demo: DemoConfig | None = None
 
     directory: Path = Field(default=Path(), exclude=True)

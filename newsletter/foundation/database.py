@@ -6,7 +6,7 @@ a verb that writes opens `transaction()`, which takes SQLite's write lock at its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,6 +29,7 @@ from newsletter.foundation.errors import CannotStart
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 WRITES = "newsletter_writes"
+AFTERWARDS = "newsletter_afterwards"
 
 Row = TypeVar("Row", bound="Base")
 
@@ -153,10 +154,18 @@ def transaction() -> Iterator[Session]:
         yield session
         session.commit()
     except BaseException:
+        session.info.pop(AFTERWARDS, None)
         session.rollback()
         raise
     finally:
         session.info[WRITES] = False
+    for call in session.info.pop(AFTERWARDS, ()):
+        call()
+
+
+def afterwards(call: Callable[[], None]) -> None:
+    """Have something done when the transaction is durable; never, when it is rolled back. It must not raise."""
+    db.session().info.setdefault(AFTERWARDS, []).append(call)
 
 
 def locked(table: type[Row], id: int) -> Row | None:

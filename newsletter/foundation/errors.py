@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from inspect import cleandoc
 
+from newsletter.foundation.languages import Words
+
 
 class NewsletterError(Exception):
     """Something expected went wrong."""
 
     def __init__(self, **subject: object) -> None:
         self.subject = subject
-        template = " ".join(cleandoc(type(self).__doc__ or "").split())
-        super().__init__(template.format(**subject))
+        super().__init__(self.words().format(**subject))
+
+    @classmethod
+    def words(cls) -> Words:
+        """The message before its subjects are filled in."""
+        text = " ".join(cleandoc(cls.__doc__ or "").split())
+        return Words(text)
+
+
+class ReaderError(NewsletterError):
+    """Something that readers are told of on their pages, in their language, and that they can put right."""
 
 
 class CannotStart(NewsletterError):

@@ -12,7 +12,11 @@ from newsletter.foundation.secrets import KeyChanged, Keys
 
 
 class Installation(Base):
-    """The installation's only row. `suppression_key` is the fingerprint of the key, never the key."""
+    """The installation's only row. `suppression_key` is the fingerprint of the key, never the key.
+
+    `generation` counts the freezes (rule 7). `halted_at` is when everything was stopped because this may be a copy or
+    the clock may be wrong, and `halted_reason` says why; until staff say go, nothing is sent.
+    """
 
     __tablename__ = "installation"
     __table_args__ = (sa.CheckConstraint("id = 1", name="only_row"),)
@@ -20,6 +24,9 @@ class Installation(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     suppression_key: Mapped[str] = mapped_column(sa.String(16))
     created_at: Mapped[datetime]
+    generation: Mapped[int] = mapped_column(default=0)
+    halted_at: Mapped[datetime | None]
+    halted_reason: Mapped[str | None] = mapped_column(sa.String(300))
 
 
 def fingerprint() -> str | None:

@@ -8,13 +8,19 @@ from functools import lru_cache
 import idna
 from email_validator import EmailNotValidError, validate_email
 
-from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.errors import ReaderError
+from newsletter.foundation.languages import Words
 
 LONGEST = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
 
 
-class AddressInvalid(NewsletterError):
+class AddressInvalid(ReaderError):
     """“{address}” is not an e-mail address: {problem}"""
+
+
+class AddressDisposable(AddressInvalid):
+    """“{address}” belongs to a service for addresses that last a few minutes, and mail should reach you for longer.
+    Please type one that you keep."""
 
 
 class AddressMissing(AddressInvalid):
@@ -29,14 +35,58 @@ def parse(text: str) -> str:
     text = text.strip()
     if not text:
         raise AddressMissing
-    if "=?" in text:  # RFC 2047 §5 forbids encoded words in addresses; some mail software reads them all the same
-        raise AddressInvalid(address=text[:80], problem="it holds an encoded word.")
     if len(text) > LONGEST:
-        raise AddressInvalid(address=text[:40] + "…", problem="it is longer than 254 characters.")
+        raise AddressInvalid(address=text[:40] + "…", problem=TOO_LONG)
+    if "=?" in text:  # RFC 2047 §5 forbids encoded words in addresses; some mail software reads them all the same
+        raise AddressInvalid(address=text, problem=problem(text))
     try:
         return validate_email(text, check_deliverability=False, strict=True, allow_smtputf8=False).normalized
     except EmailNotValidError as error:
-        raise AddressInvalid(address=text, problem=str(error)) from error
+        raise AddressInvalid(address=text, problem=problem(text)) from error
+
+
+TOO_LONG = Words("it is longer than 254 characters.")
+NO_AT = Words("it must have an @-sign, as in ann@example.org.")
+TWO_ATS = Words("it has more than one @-sign.")
+SPACE = Words("there is a space in it.")
+UNSEEN = Words("there is a character in it that cannot be seen. Please type it anew.")
+NO_NAME = Words("something must stand before its @-sign.")
+NO_DOMAIN = Words("after its @-sign must stand a name with a dot in it, such as example.org.")
+DOT = Words("it has a dot too many.")
+LONG_PART = Words("what stands before its @-sign, or between two dots after it, is too long.")
+LETTERS = Words("before its @-sign, mail takes only the letters a to z, digits and signs such as dots.")
+DOMAIN = Words("mail cannot go to what stands after its @-sign.")
+OTHERWISE = Words("mail cannot go to it as it is written.")
+
+CARRIED = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+", re.IGNORECASE | re.ASCII)
+DOTS = re.compile("[.\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH FULL STOP}\N{HALFWIDTH IDEOGRAPHIC FULL STOP}]")
+
+
+def problem(text: str) -> Words:
+    """What its writer can see to be wrong with what is no address."""
+    name, _, domain = text.partition("@")
+    labels = DOTS.split(domain)
+    found = {
+        NO_AT: "@" not in text,
+        TWO_ATS: text.count("@") > 1,
+        SPACE: any(letter.isspace() for letter in text),
+        UNSEEN: not text.isprintable(),
+        NO_NAME: not name,
+        NO_DOMAIN: not domain or len(labels) == 1,
+        DOT: "" in (*name.split("."), *labels),
+        LONG_PART: len(name) > 64 or max(map(len, labels)) > 63,
+        LETTERS: not CARRIED.fullmatch(name),
+        OTHERWISE: "=?" in text,
+    }
+    return next((words for words, so in found.items() if so), DOMAIN)
+
+
+def is_disposable(address: str) -> bool:
+    """Whether its domain, or one above it, gives out addresses for a few minutes, by a list that others keep."""
+    from disposable_email_domains import blocklist  # ten thousand names, for those who refuse them
+
+    labels = wire(address).lower().rpartition("@")[2].split(".")
+    return any(".".join(labels[n:]) in blocklist for n in range(len(labels) - 1))
 
 
 def is_one(text: str) -> bool:

@@ -22,9 +22,11 @@ from newsletter.foundation.config import Config
 from newsletter.foundation.database import Base, db, transaction, words
 from newsletter.foundation.languages import ENGLISH
 from newsletter.foundation.links import Links
+from newsletter.foundation.safety import IS_HALTED
 from newsletter.mail import addresses, templates
 from newsletter.mail.envelopes import return_path
 from newsletter.mail.message import Letter, Message, Reader, Sender
+from newsletter.mail.signing import the_signer
 from newsletter.mail.smtp import (
     Connection,
     ConversationBroken,
@@ -150,7 +152,7 @@ def is_to(recipient: str) -> sa.ColumnElement[bool]:
 def _due(now: datetime) -> sa.Select[tuple[OutboxMail]]:
     return (
         sa.select(OutboxMail)
-        .where(OutboxMail.state == OutboxState.PENDING, OutboxMail.next_attempt_at <= now)
+        .where(OutboxMail.state == OutboxState.PENDING, OutboxMail.next_attempt_at <= now, ~IS_HALTED)
         .order_by(OutboxMail.next_attempt_at, OutboxMail.id)
         .limit(1)
     )
@@ -183,7 +185,8 @@ def _octets(mail: OutboxMail, config: Config, links: Links) -> tuple[str, str, b
     )
     recipient = addresses.wire(mail.recipient)
     message = Message(letter).to(Reader(address=recipient, message_id=mail.message_id))
-    return return_path(config, links, "o", mail.id, mail.sender_address), recipient, message
+    signed = the_signer().signed(message, mail.sender_address, mail.created_at)
+    return return_path(config, links, "o", mail.id, mail.sender_address), recipient, signed
 
 
 def _record(mail_id: int, reply: Reply, now: datetime) -> None:

@@ -7,20 +7,28 @@ own; it is never made from the HTML. Data is escaped in the HTML and left as it 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup, escape
 from mjml import mjml2html
 
+from newsletter.foundation import writing
 from newsletter.foundation.errors import NewsletterError
-from newsletter.foundation.languages import ENGLISH
+from newsletter.foundation.languages import ENGLISH, catalogue, direction, spoken
 from newsletter.foundation.text import one_line
 
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that no XML may hold, and so no MJML (XML 1.0 §2.2)."""
+
+NO_BREAK = re.compile("([\u00a0\u202f])")
+"""Spaces at which no line may be broken."""
 
 OVERRIDES = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 """Characters that turn the direction of what stands around them (UAX #9); nothing that is written in may do that."""
@@ -51,7 +59,8 @@ def render(name: str, /, language: str = ENGLISH, **data: object) -> Rendered:
 
     Raises TemplateBroken when the MJML does not compile; a name missing from `data` raises Jinja's error.
     """
-    env = _environment()
+    language = spoken(language)
+    env = _environment(language)
     known = data | {"language": language}
     subject = one_line(env.get_template(f"{name}/subject.txt").render(known))
     source = env.get_template(f"{name}/body.mjml").render(known, title=subject)
@@ -63,7 +72,8 @@ def render(name: str, /, language: str = ENGLISH, **data: object) -> Rendered:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(language: str) -> Environment:
+    """`gettext` and what writes dates speak its language."""
     env = Environment(
         loader=FileSystemLoader(folder() / "email"),
         autoescape=lambda name: bool(name and name.endswith(".mjml")),
@@ -72,20 +82,41 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         finalize=_harmless,
+        extensions=["jinja2.ext.i18n"],
     )
-    env.filters |= {"one_line": one_line, "day": _day, "moment": _moment}
+    env.policies["ext.i18n.trimmed"] = True
+    words: Any = env  # the extension's methods are not among the class's own
+    words.install_gettext_translations(catalogue(language), newstyle=True)
+    env.filters |= {"one_line": one_line, "in_line": _in_line} | _writers(language)
+    env.globals["direction"] = direction
     return env
+
+
+def _writers(language: str) -> dict[str, Callable[..., str]]:
+    """Filters that write ISO moments, zones and lists as people do."""
+
+    @pass_eval_context
+    def listed(context: EvalContext, parts: Iterable[str]) -> str:
+        if context.autoescape:
+            return Markup(writing.listed([escape(part) for part in parts], language))
+        return writing.listed(list(parts), language)
+
+    return {
+        "day": lambda moment: writing.long_day(_read(moment), language),
+        "moment": lambda moment: writing.moment(_read(moment), language=language, of_day=writing.long_day),
+        "place": lambda zone: writing.place(zone, language),
+        "listed": listed,
+    }
+
+
+def _read(moment: object) -> datetime:
+    return datetime.fromisoformat(str(moment))  # str() also raises what Jinja has for a name that is missing
+
+
+def _in_line(text: str) -> str:
+    """As `one_line`, but what must not be parted stays together: French sets such spaces before its question marks."""
+    return "".join(part if NO_BREAK.match(part) else one_line(part) for part in NO_BREAK.split(text))
 
 
 def _harmless(value: object) -> object:
     return value.translate(OVERRIDES) if isinstance(value, str) else value
-
-
-def _day(moment: str) -> str:
-    """The day of an ISO moment, as people write it."""
-    return f"{datetime.fromisoformat(str(moment)):%-d %B %Y}"
-
-
-def _moment(moment: str) -> str:
-    """An ISO moment in UTC, as people write it."""
-    return f"{datetime.fromisoformat(str(moment)):%-d %B %Y, %H:%M} UTC"

@@ -2,7 +2,7 @@
 
 from newsletter.delivery import models as delivery
 from newsletter.editions import models as editions
-from newsletter.foundation import alerts, audit, installation
+from newsletter.foundation import alerts, audit, installation, leases
 from newsletter.foundation.database import Base
 from newsletter.mail import outbox, suppression
 from newsletter.newsletters import models as newsletters
@@ -20,6 +20,7 @@ __all__ = [
     "delivery",
     "editions",
     "installation",
+    "leases",
     "newsletters",
     "outbox",
     "pictures",

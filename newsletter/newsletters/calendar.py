@@ -5,10 +5,12 @@ Local dates and zones are decided here and nowhere else. All deadlines are count
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import cache
+from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
 START_WITHIN = timedelta(hours=2)
@@ -25,6 +27,41 @@ class Schedule:
     cutoff_at: datetime
     start_by: datetime
     finish_by: datetime
+
+
+class Moments(Protocol):
+    """A schedule, or an edition that keeps one."""
+
+    @property
+    def slot_at(self) -> datetime: ...
+    @property
+    def cutoff_at(self) -> datetime: ...
+    @property
+    def start_by(self) -> datetime: ...
+    @property
+    def finish_by(self) -> datetime: ...
+
+
+class Stage(StrEnum):
+    """Where a moment lies: before the cut-off; after it, when there should be a draft; after the slot, when it may go
+    out; after `start_by`, when it may not by itself; after `finish_by`."""
+
+    AHEAD = "ahead"
+    OPEN = "open"
+    DUE = "due"
+    LATE = "late"
+    OVER = "over"
+
+
+def stage(of: Moments, now: datetime) -> Stage:
+    """Each moment belongs to what it begins."""
+    begins = (
+        (of.finish_by, Stage.OVER),
+        (of.start_by, Stage.LATE),
+        (of.slot_at, Stage.DUE),
+        (of.cutoff_at, Stage.OPEN),
+    )
+    return next((stage for moment, stage in begins if moment <= now), Stage.AHEAD)
 
 
 def is_zone(name: str) -> bool:
@@ -104,28 +141,42 @@ def local_date_at(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
+def publishes(local_date: date, days: str, skip: Collection[str] = ()) -> bool:
+    """Whether there is an edition on that date, by its day of the week and the dates to `skip` (ISO 8601)."""
+    return str(local_date.isoweekday()) in days and local_date.isoformat() not in skip
+
+
 def open_schedules(
-    now: datetime, local_time: time, zone: str, cutoff_minutes: int, days: str = "1234567"
+    now: datetime,
+    local_time: time,
+    zone: str,
+    cutoff_minutes: int,
+    days: str = "1234567",
+    skip: Collection[str] = (),
 ) -> Iterator[Schedule]:
     """The editions that should exist at `now`: past their cut-off, not past `finish_by`, on a publishing day."""
     today = local_date_at(now, zone)
-    for offset in (-1, 0, 1):
+    for offset in range(-2, 3):  # two, where the zone skipped the date between
         found = schedule(today + timedelta(days=offset), local_time, zone, cutoff_minutes)
-        if found and str(found.local_date.isoweekday()) in days and found.cutoff_at <= now < found.finish_by:
+        if found and publishes(found.local_date, days, skip) and stage(found, now) not in (Stage.AHEAD, Stage.OVER):
             yield found
 
 
-def next_schedule(now: datetime, local_time: time, zone: str, cutoff_minutes: int, days: str) -> Schedule | None:
+def next_schedule(
+    now: datetime, local_time: time, zone: str, cutoff_minutes: int, days: str, skip: Collection[str] = ()
+) -> Schedule | None:
     """The first edition whose cut-off lies ahead; None when no day of the week publishes."""
     today = local_date_at(now, zone)
-    for offset in range(-1, 16):
-        found = schedule(today + timedelta(days=offset), local_time, zone, cutoff_minutes)
-        if found and str(found.local_date.isoweekday()) in days and found.cutoff_at > now:
-            return found
+    for offset in range(-1, 16 + 7 * len(skip)):  # a date to skip may cost a weekly paper a week
+        day = today + timedelta(days=offset)
+        if publishes(day, days, skip):
+            found = schedule(day, local_time, zone, cutoff_minutes)
+            if found and stage(found, now) is Stage.AHEAD:
+                return found
     return None
 
 
-def first_date(now: datetime, local_time: time, zone: str, days: str) -> date | None:
+def first_date(now: datetime, local_time: time, zone: str, days: str, skip: Collection[str] = ()) -> date | None:
     """The date of the first edition that somebody gets who begins to read now; None when no day publishes."""
-    found = next_schedule(now, local_time, zone, 0, days)  # the audience is frozen at the slot, not at the cut-off
+    found = next_schedule(now, local_time, zone, 0, days, skip)  # the audience is frozen at the slot, not the cut-off
     return found.local_date if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
@@ -29,6 +30,19 @@ class Pictures(StrEnum):
     NONE = "none"
 
 
+class ThinDay(StrEnum):
+    """What becomes of an edition with too few stories: a person looks, it is left out, or it looks further back."""
+
+    HOLD = "hold"
+    SKIP = "skip"
+    WIDEN = "widen"
+
+
+class Typeface(StrEnum):
+    SERIF = "serif"
+    SANS = "sans"
+
+
 class Newsletter(Base):
     """One publication.
 
@@ -37,7 +51,10 @@ class Newsletter(Base):
     paper's own stories. `sections` are those that the edition is divided into, in their order. `topic` lets through
     what is about it: the name of one that comes with the product, or one's own words as TOML; empty for everything.
     `sites` are the origins whose pages may sign readers up by script; `noindex` asks search engines to stay away from
-    its archive.
+    its archive. `skip_dates` are local dates without an edition, as ISO 8601. `cooling_minutes` is how long a Send by
+    hand can be pulled back. `subject_pattern` holds {lead}, {name}, {date} or {count}; empty for the lead's headline.
+    `link_tags` is a query that is added to the stories' links. The `block_…` columns are a labelled note or sponsor's
+    word that stands after so many stories; without a text there is none.
     """
 
     __tablename__ = "newsletters"
@@ -72,6 +89,18 @@ class Newsletter(Base):
     topic: Mapped[str] = mapped_column(sa.Text, default="")
     sites: Mapped[list[Any]] = mapped_column(default=list)
     noindex: Mapped[bool] = mapped_column(default=False)
+    skip_dates: Mapped[list[Any]] = mapped_column(default=list)
+    thin_day: Mapped[ThinDay] = mapped_column(words(ThinDay), default=ThinDay.HOLD)
+    cooling_minutes: Mapped[int] = mapped_column(default=2)
+    subject_pattern: Mapped[str] = mapped_column(sa.String(200), default="")
+    link_tags: Mapped[str] = mapped_column(sa.String(300), default="")
+    typeface: Mapped[Typeface] = mapped_column(words(Typeface), default=Typeface.SERIF)
+    logo_url: Mapped[str] = mapped_column(sa.String(1000), default="")
+    block_label: Mapped[str] = mapped_column(sa.String(60), default="")
+    block_text: Mapped[str] = mapped_column(sa.String(600), default="")
+    block_link: Mapped[str] = mapped_column(sa.String(100), default="")
+    block_url: Mapped[str] = mapped_column(sa.String(1000), default="")
+    block_after: Mapped[int] = mapped_column(default=3)
     created_at: Mapped[datetime]
 
     slots: Mapped[list[Slot]] = relationship(
@@ -166,3 +195,32 @@ def newsletter(slug: str | None) -> Newsletter:
         if one.slug == slug:
             return one
     raise NewsletterUnknown(slug=slug, known=known)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a sign-up needs to know of a newsletter. `slots` are ids with their zones, the default one first."""
+
+    newsletter_id: int
+    sign_up_text_id: int
+    slots: Sequence[tuple[int, str]]
+
+
+def offers(slugs: Sequence[str]) -> list[Offer]:
+    """Those newsletters, each once, or the only one, by one question: in a flood of sign-ups it is asked each time.
+
+    Raises NewsletterUnknown, WhichNewsletter, NoNewsletter.
+    """
+    text = sa.select(sa.func.max(SignUpText.id)).where(SignUpText.newsletter_id == Newsletter.id).scalar_subquery()
+    wanted = list(dict.fromkeys(slugs)) or [newsletter(None).slug]
+    found = db.session.execute(
+        sa.select(Newsletter.slug, Newsletter.id, text.label("text_id"), Slot.id.label("slot_id"), Slot.zone)
+        .join(Slot)
+        .where(Newsletter.slug.in_(wanted))
+        .order_by(Slot.is_default.desc(), Slot.id)
+    ).all()
+    rows = {slug: [row for row in found if row.slug == slug] for slug in wanted}
+    for slug in wanted:
+        if not rows[slug]:
+            newsletter(slug)  # raises what is wrong with it
+    return [Offer(of[0].id, of[0].text_id, [(row.slot_id, row.zone) for row in of]) for of in rows.values()]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
+from difflib import get_close_matches
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -17,8 +18,17 @@ from newsletter.foundation.database import transaction, violated
 from newsletter.foundation.errors import NewsletterError
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
-from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Approval, Newsletter, Pictures, SignUpText, Slot, newsletter
+from newsletter.newsletters import calendar, subjects
+from newsletter.newsletters.models import (
+    Approval,
+    Newsletter,
+    Pictures,
+    SignUpText,
+    Slot,
+    ThinDay,
+    Typeface,
+    newsletter,
+)
 
 SIGN_UP_TEXT = (
     "Yes, send me {name} by e-mail. I can leave at any time with one click, and my address is used for nothing else."
@@ -96,11 +106,14 @@ def _apply(changed: Newsletter, settings: dict[str, str]) -> None:
     for key, text in settings.items():
         reader = READERS.get(key)
         if reader is None:
-            raise SettingInvalid(key=key, problem=f"there is no such setting; there are {', '.join(READERS)}")
+            near = get_close_matches(key, READERS, n=3) or list(READERS)[:3]
+            raise SettingInvalid(key=key, problem=f"there is no such setting; there are {', '.join(near)} and others")
         try:
             setattr(changed, key, reader(text.strip()))
         except (ValueError, AddressInvalid) as error:
             raise SettingInvalid(key=key, problem=str(error)) from error
+    if changed.block_text and not changed.block_label:
+        raise SettingInvalid(key="block_label", problem="say what the note is, such as “From our sponsor”")
 
 
 def _name(text: str) -> str:
@@ -174,6 +187,63 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+SKIP_DATES_AT_MOST = 366
+
+
+def _dates(text: str) -> list[str]:
+    """Each once, in their order. Past ones are kept: they say why there is no edition of that day."""
+    named = {_date(part.strip()) for part in text.split(",") if part.strip()}
+    if len(named) > SKIP_DATES_AT_MOST:
+        raise ValueError(f"write at most {SKIP_DATES_AT_MOST} dates; leave out what is long past")
+    return sorted(named)
+
+
+def _date(text: str) -> str:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise ValueError(f"“{text[:40]}” is no date; write dates like 2026-12-25, with commas between them")
+
+
+def _pattern(text: str) -> str:
+    line = _line(200)(text)
+    if problem := subjects.problem_in(line):
+        raise ValueError(problem)
+    return line
+
+
+def _tags(text: str) -> str:
+    """A query without its question mark, every name once, and nothing in it that an address must not hold."""
+    tags = text.removeprefix("?")
+    pairs = tags.split("&") if tags else []
+    names = [pair.partition("=")[0] for pair in pairs]
+    if len(tags) > 300 or not all(
+        re.fullmatch(r"[\w.~-]+=([\w.~+:,-]|%[0-9A-Fa-f]{2})+", pair, re.A) for pair in pairs
+    ):
+        raise ValueError("write them like utm_source=daily&utm_medium=email, at most 300 characters, without spaces")
+    if len(set(names)) < len(names):
+        raise ValueError("write each name once")
+    return tags
+
+
+def _address(*schemes: str) -> Callable[[str], str]:
+    """Empty, or a whole address on the web."""
+
+    def read(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            whole = parts.scheme in schemes and parts.hostname and not parts.username and parts.port != 0
+        except ValueError:
+            whole = False
+        if text and (not whole or len(text) > 1000 or not text.isprintable() or " " in text):
+            raise ValueError(f"write it whole, like {schemes[0]}://www.example.org/page, at most 1000 characters")
+        return text
+
+    return read
+
+
 def _yes_or_no(text: str) -> bool:
     if text not in ("yes", "no"):
         raise ValueError("write yes or no")
@@ -199,17 +269,29 @@ READERS: dict[str, Callable[[str], object]] = {
     "reply_to": lambda text: addresses.parse(text) if text else None,
     "postal_address": _line(300),
     "accent": _accent,
+    "logo_url": _address("https"),
+    "typeface": _one_of(Typeface),
     "days": _days,
+    "skip_dates": _dates,
     "cutoff_minutes": _between(0, 720),
     "approval": _one_of(Approval),
+    "cooling_minutes": _between(0, 60),
+    "subject_pattern": _pattern,
+    "link_tags": _tags,
     "pictures": _one_of(Pictures),
     "items_at_most": _between(1, 50),
     "items_at_least": _between(0, 50),
+    "thin_day": _one_of(ThinDay),
     "per_outlet_at_most": _between(1, 50),
     "own_at_least": _between(0, 50),
     "window_hours": _between(1, 24 * 14),
     "grouping_threshold": _threshold,
     "sections": _sections,
+    "block_text": _line(600),
+    "block_label": _line(60),
+    "block_link": _line(100),
+    "block_url": _address("https", "http"),
+    "block_after": _between(1, 50),
     "sites": _sites,
     "noindex": _yes_or_no,
 }

@@ -15,6 +15,7 @@ from gunicorn.app.base import BaseApplication
 
 from newsletter import scheduling
 from newsletter.app import worker as worker_of
+from newsletter.foundation import safety
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.config import Config, the_config
 from newsletter.foundation.errors import CannotStart
@@ -23,6 +24,8 @@ from newsletter.operations import assembling
 from newsletter.operations.supervising import Child, Group, follow_parent
 from newsletter.stories.fetching import the_fetcher
 
+log = logging.getLogger(__name__)
+
 
 class PortInUse(CannotStart):
     """Port {port} on {host} is in use. Stop the program that uses it, or choose another port: {how}."""
@@ -30,8 +33,9 @@ class PortInUse(CannotStart):
 
 def set_up_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("apscheduler", "httpx2", "httpcore2", "alembic"):
+    for noisy in ("httpx2", "httpcore2", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a tick takes longer than its pause is no news
 
 
 def group(file: Path) -> None:
@@ -113,17 +117,23 @@ def scheduler(file: Path) -> None:
 def worker(file: Path) -> None:
     """The worker, until SIGTERM; what is in flight then is finished. Raises CannotStart."""
     follow_parent()
-    stop = _stopped_by_signals()
-    worker_of(assembling.ready(file), stop).run()
+    app, stop = assembling.ready(file), _stopped_by_signals()
+    with app.app_context():
+        if (reason := safety.halted()) is not None:
+            log.warning("Nothing is sent: %s %s", reason, safety.REMEDY)
+    worker_of(app, stop).run()
 
 
 def deliver(file: Path, until_idle: bool) -> None:
-    """The worker in the foreground, for ever or until nothing is due. Raises CannotStart, RelayUnavailable."""
-    at_work = worker_of(assembling.ready(file), _stopped_by_signals())
+    """The worker in the foreground, for ever or until nothing is due. Raises CannotStart, RelayUnavailable, Halted."""
+    app = assembling.ready(file)
+    at_work = worker_of(app, _stopped_by_signals())
     if until_idle:
         at_work.until_idle()
         if at_work.trouble:
             raise at_work.trouble
+        with app.app_context():
+            safety.ensure_running()
     else:
         at_work.run()
 

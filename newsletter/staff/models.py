@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from newsletter.foundation.database import Base, words
+from newsletter.foundation.database import Base, db, words
+from newsletter.foundation.errors import NotFound
 
 
 class Role(StrEnum):
@@ -18,7 +20,10 @@ class Role(StrEnum):
 
 
 class Staff(Base):
-    """One person of the newsroom. `password_hash` is Argon2id, or None for who signs in by links only."""
+    """One person of the newsroom. `password_hash` is Argon2id, or None for who signs in by links only.
+
+    `wants_drafts` is who gets each draft as a mail to approve it there, `wants_alerts` who is told what needs a hand.
+    """
 
     __tablename__ = "staff"
 
@@ -26,6 +31,8 @@ class Staff(Base):
     address: Mapped[str] = mapped_column(sa.String(254), unique=True)
     role: Mapped[Role] = mapped_column(words(Role))
     password_hash: Mapped[str | None] = mapped_column(sa.String(200))
+    wants_drafts: Mapped[bool] = mapped_column(default=False)
+    wants_alerts: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 
@@ -75,3 +82,29 @@ class SignInFailure(Base):
     address: Mapped[str] = mapped_column(sa.String(254))
     ip: Mapped[str] = mapped_column(sa.String(45))
     at: Mapped[datetime]
+
+
+class StaffUnknown(NotFound):
+    """Nobody of the staff has the address {address}. Add them: newsletter staff add {address} --role editor"""
+
+
+def staff_at(address: str) -> Staff | None:
+    """Who has the normalised address, unless they are disabled."""
+    return db.session.scalar(sa.select(Staff).where(Staff.address == address, Staff.disabled_at.is_(None)))
+
+
+def staff_person(id: int) -> Staff | None:
+    """Somebody by their id, unless they are disabled."""
+    return db.session.scalar(sa.select(Staff).where(Staff.id == id, Staff.disabled_at.is_(None)))
+
+
+def who_wants_alerts() -> Sequence[Staff]:
+    return _staff(Staff.wants_alerts.is_(True))
+
+
+def who_wants_drafts() -> Sequence[Staff]:
+    return _staff(Staff.wants_drafts.is_(True))
+
+
+def _staff(*conditions: sa.ColumnElement[bool]) -> Sequence[Staff]:
+    return db.session.scalars(sa.select(Staff).where(*conditions, Staff.disabled_at.is_(None)).order_by(Staff.id)).all()

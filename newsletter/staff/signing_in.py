@@ -21,12 +21,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.database import db, transaction
-from newsletter.foundation.errors import NewsletterError, NotFound
+from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.links import LinkExpired, LinkInvalid, Links
 from newsletter.foundation.network import network_of
 from newsletter.foundation.text import one_line
 from newsletter.mail import addresses
-from newsletter.staff.models import Role, SignInFailure, SignInLink, Staff, StaffSession
+from newsletter.staff.models import Role, SignInFailure, SignInLink, Staff, StaffSession, StaffUnknown, staff_at
 
 LINK_LIFE = timedelta(hours=24)
 SESSION_LIFE = timedelta(days=14)
@@ -41,10 +41,6 @@ _hasher = PasswordHasher()
 _hashing = BoundedSemaphore(2)
 _at_the_door = BoundedSemaphore(4)
 """Who is being hashed or waits for it. The web has 8 threads by default, and readers need some."""
-
-
-class StaffUnknown(NotFound):
-    """Nobody of the staff has the address {address}. Add them: newsletter staff add {address} --role editor"""
 
 
 class StaffExists(NewsletterError):
@@ -76,9 +72,15 @@ def add(address_text: str, role: Role, now: datetime, by: Actor, password: str |
     address = addresses.normalise(addresses.parse(address_text))
     password_hash = _hash(password) if password is not None else None
     with transaction() as session:
-        if _staff_at(address):
+        if staff_at(address):
             raise StaffExists(address=address)
-        added = Staff(address=address, role=role, password_hash=password_hash, created_at=now)
+        added = Staff(
+            address=address,
+            role=role,
+            password_hash=password_hash,
+            wants_alerts=role is not Role.SUPPORT,  # most alerts are about editions
+            created_at=now,
+        )
         session.add(added)
         session.flush()
         audit.record(by, "staff.add", f"staff:{added.id}", now, address=address, role=role)
@@ -92,16 +94,12 @@ def _hash(password: str) -> str:
         return _hasher.hash(password)
 
 
-def _staff_at(address: str) -> Staff | None:
-    return db.session.scalar(sa.select(Staff).where(Staff.address == address, Staff.disabled_at.is_(None)))
-
-
 def make_link(address_text: str, now: datetime, by: Actor, links: Links) -> str:
     """A link that signs a person in once, within a day. Raises AddressInvalid, StaffUnknown."""
     address = addresses.normalise(addresses.parse(address_text))
     token = secrets.token_urlsafe(32)
     with transaction() as session:
-        person = _staff_at(address)
+        person = staff_at(address)
         if person is None:
             raise StaffUnknown(address=address)
         session.add(
@@ -144,14 +142,14 @@ def sign_in(address_text: str, password: str, now: datetime, ip: str, user_agent
     address = addresses.normalise(one_line(address_text))[: addresses.LONGEST]
     if _failures(address, network, now):
         raise TooManyFailures
-    person = _staff_at(address)
+    person = staff_at(address)
     password_hash = person.password_hash if person and person.password_hash else None
     db.session.rollback()  # hashing takes long; no transaction waits for it
     if not _matches(password_hash, password):
         _note_failure(address, network, now)
         raise SignInRefused
     with transaction():
-        person = _staff_at(address)
+        person = staff_at(address)
         if person is None or person.password_hash != password_hash:
             raise SignInRefused
         return _open_session(person, now, ip, user_agent, "password")

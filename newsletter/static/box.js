@@ -26,7 +26,8 @@
     small { display: block; margin-top: .8em; font-size: .85em; color: light-dark(#5c564d, #aba8a2); }
     .wrong { color: light-dark(#a11d1d, #ff9f94); font-weight: 600; }
     .address { font: bold 1.2em/1.3 Georgia, serif; overflow-wrap: anywhere; }
-    .trap { position: absolute; left: -99em; }`);
+    input.trap { position: absolute; width: 1px; min-height: 0; height: 1px; padding: 0; border: 0;
+      clip-path: inset(50%); }`);
   root.adoptedStyleSheets = [sheet];
 
   const make = (name, words, attributes = {}) => {
@@ -35,24 +36,25 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const section = make("section", "", { "aria-label": box.heading });
+  const section = make("section", "", { "aria-label": box.heading, lang: box.lang, dir: box.dir });
   const form = make("form", "", { method: "post", action: box.action, target: "_top" });
   const label = make("label", box.label, { for: "email" });
   const wrong = make("p", "", { class: "wrong", role: "alert", hidden: "" });
   const email = make("input", "", { id: "email", name: "email", type: "email", required: "", maxlength: "254",
-    autocomplete: "email", autocapitalize: "none", spellcheck: "false" });
+    autocomplete: "email", autocapitalize: "none", spellcheck: "false", dir: "ltr" });
   const button = make("button", box.button);
   const row = make("div", "", { class: "row" });
   row.append(email, button);
   const trap = make("input", "", { name: "website", class: "trap", tabindex: "-1", autocomplete: "off",
     "aria-hidden": "true" });
-  form.append(label, wrong, row, trap, make("small", box.text));
+  form.append(label, wrong, row, trap, make("small", box.text, box.own));
   const hide = (name, value) => form.append(make("input", "", { type: "hidden", name, value }));
   hide("newsletter", box.newsletter);
+  if (box.language) hide("language", box.language);
   hide("page_url", location.href.split("#")[0]);
   hide("zone", Intl.DateTimeFormat().resolvedOptions().timeZone || "");
   section.append(make("h2", box.heading));
-  if (box.promise) section.append(make("p", box.promise));
+  if (box.promise) section.append(make("p", box.promise, box.own));
   section.append(form);
   root.append(section);
 

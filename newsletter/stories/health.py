@@ -8,13 +8,18 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from newsletter.foundation.database import db
+from newsletter.foundation import alerts
+from newsletter.foundation.database import db, transaction
+from newsletter.newsletters.models import Newsletter, newsletters
 from newsletter.stories import polling
 from newsletter.stories.following import Move, last_moves
-from newsletter.stories.models import Source, SourceState, Story
+from newsletter.stories.models import NewsletterSource, Source, SourceState, Story, sources_of
 
 LATEST = 50
 """By so many stories it is judged whether a source is unusually silent."""
+
+A_DAY = timedelta(days=1)
+"""A source that fails for a few hours costs a story or two, and mostly comes back by itself."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,70 @@ def latest_dates(source_id: int) -> Sequence[datetime]:
     """When the source's latest stories were published, the newest first."""
     query = sa.select(Story.published_at).where(Story.source_id == source_id).order_by(Story.published_at.desc())
     return db.session.scalars(query.limit(LATEST)).all()
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A source that a newsletter hears nothing from. `since` is when its newest story was published, if it has any."""
+
+    outlet: str
+    own: bool
+    since: datetime | None
+
+
+def silent(newsletter_id: int, now: datetime) -> list[Silence]:
+    """The newsletter's sources that have told nothing since yesterday and usually do: silent, gone, or failing for
+    a day. The longest silence first."""
+    uses = [use for use in sources_of(newsletter_id) if _is_silent(use.source, now)]
+    newest = _newest([use.source_id for use in uses])
+    found = [Silence(use.source.outlet, use.own, newest.get(use.source_id)) for use in uses]
+    return sorted(found, key=lambda one: (one.since is not None, one.since, one.outlet))
+
+
+def _is_silent(source: Source, now: datetime) -> bool:
+    if source.state is SourceState.FAILING:
+        return source.failing_since is not None and now - source.failing_since >= A_DAY
+    return source.state in (SourceState.SILENT, SourceState.GONE)
+
+
+def _newest(source_ids: Sequence[int]) -> dict[int, datetime]:
+    query = sa.select(Story.source_id, sa.func.max(Story.published_at)).where(Story.source_id.in_(source_ids))
+    return {row[0]: row[1] for row in db.session.execute(query.group_by(Story.source_id))}
+
+
+def watch(now: datetime) -> int:
+    """Tell staff where a newsletter's own source or half of all its sources are silent, and forget it when they speak
+    again. Says how many newsletters that is."""
+    found = {one: silent(one.id, now) for one in newsletters()}
+    open_keys = {alert.key for alert in alerts.open_alerts()}
+    for one, silences in found.items():
+        wrong = _is_too_quiet(one, silences)
+        if wrong != (_silence_key(one) in open_keys):
+            with transaction():
+                _tell(one, silences, now) if wrong else alerts.resolve(_silence_key(one), now)
+    return sum(_is_too_quiet(one, silences) for one, silences in found.items())
+
+
+def _is_too_quiet(one: Newsletter, silences: Sequence[Silence]) -> bool:
+    return any(silence.own for silence in silences) or 0 < len(_asked(one.id)) <= 2 * len(silences)
+
+
+def _asked(newsletter_id: int) -> list[NewsletterSource]:
+    return [use for use in sources_of(newsletter_id) if use.source.state is not SourceState.DISABLED]
+
+
+def _silence_key(one: Newsletter) -> str:
+    return f"sources-silent:{one.id}"
+
+
+def _tell(one: Newsletter, silences: Sequence[Silence], now: datetime) -> None:
+    named = ", ".join(silence.outlet for silence in silences[:5]) + (" and others" if len(silences) > 5 else "")
+    alerts.raise_(
+        _silence_key(one),
+        f"{one.name} hears nothing new from {len(silences)} of its {len(_asked(one.id))} sources: {named}.",
+        "The page of sources says what is wrong with each. Until that is mended, editions are made of the others.",
+        now,
+    )
 
 
 def in_words(span: timedelta) -> str:

@@ -14,7 +14,7 @@ from newsletter.foundation.languages import LANGUAGES
 from newsletter.foundation.network import network_of
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, suppression
-from newsletter.newsletters.models import Newsletter
+from newsletter.mail.addresses import AddressDisposable
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import BlockedAddress, RequestKind, RequestOrigin, SignUpRequest
 
@@ -32,6 +32,14 @@ class TooManyAsked(NewsletterError):
 
 class ProofNeeded(NewsletterError):
     """Many sign-ups are coming in. Your browser has to do a small sum first."""
+
+
+def typed_address(text: str) -> str:
+    """The address that a visitor typed. Raises AddressInvalid, of which AddressDisposable is one."""
+    address = addresses.parse(text)
+    if the_config().sign_up.refuse_disposable and addresses.is_disposable(address):
+        raise AddressDisposable(address=address)
+    return address
 
 
 def count_in(origin: Origin, now: datetime) -> None:
@@ -57,9 +65,18 @@ def _recent_from(network: str, now: datetime) -> int:
 
 
 def is_stormy(now: datetime) -> bool:
-    """Whether very many requests came in within CALM, from wherever: that is an attack, or a very good day."""
+    """Whether very many requests came in within CALM, from wherever: that is an attack, or a very good day.
+
+    Their numbers are counted, not the rows: a flood must not make each of its own sign-ups dearer.
+    """
     many = the_config().sign_up.storm_requests
-    nth = sa.select(SignUpRequest.requested_at).order_by(SignUpRequest.id.desc()).offset(many).limit(1)
+    newest = sa.select(sa.func.max(SignUpRequest.id)).scalar_subquery()
+    nth = (
+        sa.select(SignUpRequest.requested_at)
+        .where(SignUpRequest.id <= newest - many)
+        .order_by(SignUpRequest.id.desc())
+        .limit(1)
+    )
     moment = db.session.scalar(nth)
     return moment is not None and moment > now - CALM
 
@@ -82,7 +99,7 @@ STORM_REMEDY = "Nothing needs to be done: it ends by itself. If it is a flood fr
 def write(
     kind: RequestKind,
     address: str,
-    in_name_of: Newsletter,
+    newsletter_id: int,
     asked_by: RequestOrigin,
     origin: Origin,
     now: datetime,
@@ -95,7 +112,7 @@ def write(
         kind=kind,
         address=address,
         mailbox=addresses.without_tag(address),
-        newsletter_id=in_name_of.id,
+        newsletter_id=newsletter_id,
         subscriber_id=subscriber_id,
         language=language if language in LANGUAGES else "",
         origin=asked_by,
@@ -105,7 +122,6 @@ def write(
         **origin.kept,
     )
     db.session.add(asked)
-    db.session.flush()
     return asked
 
 

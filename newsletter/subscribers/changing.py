@@ -27,13 +27,15 @@ class AddressTaken(NewsletterError):
     """Another reader has this address by now. Nothing was changed."""
 
 
-def request(token: str, address_text: str, origin: Origin, now: datetime, links: Links) -> SignUpRequest | None:
+def request(
+    token: str, address_text: str, origin: Origin, now: datetime, links: Links, language: str = ""
+) -> SignUpRequest | None:
     """A reader asks for another address; None when they have been erased.
 
     The answer is the same whether or not the new address is known. Raises LinkInvalid, AddressInvalid, TooManyAsked,
     ProofNeeded.
     """
-    address = addresses.parse(address_text)
+    address = asking.typed_address(address_text)
     with transaction():
         reader = locked(Subscriber, links.read(Purpose.PREFERENCES, token))
         if reader is None:
@@ -41,11 +43,20 @@ def request(token: str, address_text: str, origin: Origin, now: datetime, links:
         asking.count_in(origin, now)
         in_name_of = reader.subscriptions[0].newsletter if reader.subscriptions else newsletters()[0]
         return asking.write(
-            RequestKind.CHANGE, address, in_name_of, RequestOrigin.FORM, origin, now, subscriber_id=reader.id
+            RequestKind.CHANGE,
+            address,
+            in_name_of.id,
+            RequestOrigin.FORM,
+            origin,
+            now,
+            language=language,
+            subscriber_id=reader.id,
         )
 
 
-def request_link(slug: str | None, address_text: str, origin: Origin, now: datetime) -> SignUpRequest:
+def request_link(
+    slug: str | None, address_text: str, origin: Origin, now: datetime, language: str = ""
+) -> SignUpRequest:
     """Somebody who lost their mails asks for the link to their preferences; it goes to the address, if it is known.
 
     Raises AddressInvalid, NewsletterUnknown, TooManyAsked, ProofNeeded.
@@ -54,7 +65,9 @@ def request_link(slug: str | None, address_text: str, origin: Origin, now: datet
     with transaction():
         asking.count_in(origin, now)
         in_name_of = newsletter(slug) if slug else newsletters()[0]
-        return asking.write(RequestKind.LINK, address, in_name_of, RequestOrigin.FORM, origin, now)
+        return asking.write(
+            RequestKind.LINK, address, in_name_of.id, RequestOrigin.FORM, origin, now, language=language
+        )
 
 
 def asked(token: str, now: datetime, links: Links) -> SignUpRequest:

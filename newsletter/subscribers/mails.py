@@ -1,6 +1,6 @@
 """The single mails that readers get: what each is told. How often is decided before (asking, answering).
 
-Their data is plain JSON, moments as ISO 8601; the templates make words of it.
+Their data is plain JSON, moments as ISO 8601, slots as a time and a zone; the templates make words of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def sender_of(wanted: Newsletter) -> Sender:
 
 def described(wanted: Newsletter) -> dict[str, str]:
     """What every mail in a newsletter's name needs of it; `contact` is where a person can write to."""
-    names = ("name", "postal_address", "accent", "language")
+    names = ("name", "postal_address", "accent", "language", "typeface")
     return {name: getattr(wanted, name) for name in names} | {"contact": wanted.reply_to or wanted.from_address}
 
 
@@ -107,7 +107,8 @@ def _put(
 def _told(one: Subscription, links: Links) -> dict[str, str]:
     return {
         "name": one.newsletter.name,
-        "slot_label": one.slot.label,
+        "time": f"{one.slot.local_time:%H:%M}",
+        "zone": one.slot.zone,
         "unsubscribe_link": links.link(Purpose.UNSUBSCRIBE, one.id),
     }
 

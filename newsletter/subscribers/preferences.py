@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from newsletter.foundation.database import db, locked, transaction
-from newsletter.foundation.errors import NewsletterError
-from newsletter.foundation.languages import LANGUAGES
+from newsletter.foundation.errors import ReaderError
+from newsletter.foundation.languages import LANGUAGES, Words
 from newsletter.foundation.links import Links, Purpose
 from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line
@@ -32,7 +32,7 @@ PAUSE_AT_MOST = timedelta(days=366)
 RETURN_WITHIN = timedelta(days=30)
 
 
-class PauseInvalid(NewsletterError):
+class PauseInvalid(ReaderError):
     """The pause cannot end then: {problem}"""
 
 
@@ -131,9 +131,9 @@ def pause(token: str, until: date, origin: Origin, now: datetime, keys: Keys, li
         for one in _active(reader):
             today = calendar.local_date_at(now, one.slot.zone)
             if until <= today:
-                raise PauseInvalid(problem="choose a day after today.")
+                raise PauseInvalid(problem=Words("choose a day after today."))
             if until > today + PAUSE_AT_MOST:
-                raise PauseInvalid(problem="a pause lasts a year at most.")
+                raise PauseInvalid(problem=Words("a pause lasts a year at most."))
             if one.paused_until != until:
                 one.paused_until = until
                 _note(one, f"paused until {until}", origin, now, keys)

@@ -14,12 +14,12 @@ from datetime import datetime
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.database import db, locked, one_at_a_time, transaction
-from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.errors import NewsletterError, ReaderError
 from newsletter.foundation.links import LinkExpired, Links, Purpose
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, suppression
 from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Newsletter, Slot, lock_slot, newsletter
+from newsletter.newsletters.models import Newsletter, Offer, lock_slot, offers
 from newsletter.subscribers import asking, mails
 from newsletter.subscribers.consent import READER, Origin, remember
 from newsletter.subscribers.models import (
@@ -40,7 +40,7 @@ class NeverMailed(NewsletterError):
     """{address} is on the suppression list by its owner's complaint or by hand, so it gets no mail."""
 
 
-class NotWelcome(NewsletterError):
+class NotWelcome(ReaderError):
     """This address cannot be signed up here. Please write to {contact}."""
 
 
@@ -59,7 +59,7 @@ class Wishes:
 
 def request(wishes: Wishes, address_text: str, origin: Origin, now: datetime, keys: Keys) -> SignUpRequest:
     """A visitor asks for newsletters. Raises AddressInvalid, NewsletterUnknown, TooManyAsked."""
-    address = addresses.parse(address_text)
+    address = asking.typed_address(address_text)
     with transaction():
         asking.count_in(origin, now)
         return _write(wishes, address, RequestOrigin.FORM, origin, now, keys, by=READER)
@@ -83,24 +83,27 @@ def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Act
 def _write(
     wishes: Wishes, address: str, kind: RequestOrigin, origin: Origin, now: datetime, keys: Keys, by: str
 ) -> SignUpRequest:
-    wanted = [newsletter(slug) for slug in dict.fromkeys(wishes.slugs)] or [newsletter(None)]
-    asked = asking.write(RequestKind.SIGN_UP, address, wanted[0], kind, origin, now, language=wishes.language)
+    wanted = offers(wishes.slugs)
+    asked = asking.write(
+        RequestKind.SIGN_UP, address, wanted[0].newsletter_id, kind, origin, now, language=wishes.language
+    )
     for one in wanted:
-        slot, text = slot_for(one, wishes, now), one.sign_up_text
-        asked.wishes.append(SignUpWish(newsletter_id=one.id, slot_id=slot.id, sign_up_text_id=text.id))
-        remember(ConsentKind.REQUESTED, address, one.id, origin, now, keys, sign_up_text_id=text.id, by=by)
+        wish = SignUpWish(newsletter_id=one.newsletter_id, sign_up_text_id=one.sign_up_text_id)
+        wish.slot_id = slot_for(one, wishes, now)
+        asked.wishes.append(wish)
+        text_id = one.sign_up_text_id
+        remember(ConsentKind.REQUESTED, address, one.newsletter_id, origin, now, keys, sign_up_text_id=text_id, by=by)
     db.session.flush()
     return asked
 
 
-def slot_for(wanted: Newsletter, wishes: Wishes, now: datetime) -> Slot:
+def slot_for(offer: Offer, wishes: Wishes, now: datetime) -> int:
     """The slot that was chosen; else the one whose clocks are nearest to the visitor's, the default one first."""
-    for slot in wanted.slots:
-        if slot.id in wishes.slot_ids:
-            return slot
-    ordered = sorted(wanted.slots, key=lambda slot: slot.id != wanted.default_slot.id)
-    nearest = calendar.nearest_zone(wishes.zone, [slot.zone for slot in ordered], now)
-    return ordered[nearest] if nearest is not None else wanted.default_slot
+    for slot_id, _ in offer.slots:
+        if slot_id in wishes.slot_ids:
+            return slot_id
+    nearest = calendar.nearest_zone(wishes.zone, [zone for _, zone in offer.slots], now)
+    return offer.slots[nearest or 0][0]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Flask
 
 from newsletter.foundation.config import Config
-from newsletter.web import admin, archive, embed, formats, preferences, public, security, visitors
+from newsletter.web import admin, archive, embed, formats, preferences, public, security, speaking, visitors
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -15,6 +15,7 @@ STATIC = Path(__file__).parent.parent / "static"
 def install(app: Flask, config: Config, secret: str) -> None:
     """Give `app` its pages."""
     security.install(app, config, secret)
+    speaking.install(app)
     formats.install(app)
     visitors.install(app)
     public.install(app)

@@ -14,9 +14,12 @@ from flask.typing import ResponseReturnValue
 from newsletter.editions import archive
 from newsletter.editions.archive import PastEdition, Told
 from newsletter.editions.rendering import archive_path
+from newsletter.foundation.languages import ENGLISH
 from newsletter.foundation.links import the_links
 from newsletter.newsletters.models import Newsletter, Slot, newsletter, newsletters
 from newsletter.stories.pictures import WIDTHS, the_pictures
+from newsletter.web.speaking import speaking
+from newsletter.web.visitors import house
 
 MONTHS_SHOWN = 2
 FEED_LENGTH = 20
@@ -188,9 +191,10 @@ def feed() -> ResponseReturnValue:
         return _rss(_channel(every[0]))
     found = [past for one in every for past in archive.latest(one.default_slot, FEED_LENGTH)]
     found.sort(key=lambda past: past.sent_at, reverse=True)
-    publishers = {one.publisher for one in every}
+    with speaking(every[0].language if every else ENGLISH):
+        title = house().name
     channel = Channel(
-        title=next(iter(publishers)) if len(publishers) == 1 and "" not in publishers else "Newsletters",
+        title=title,
         description=", ".join(one.name for one in every),
         language="",
         link=_whole(url_for("archive.index")),
@@ -235,13 +239,16 @@ def _channel(one: Newsletter) -> Channel:
 
 
 def _entry(past: PastEdition) -> Entry:
+    """In the newsletter's language, because a feed is fetched once for many readers."""
     edition, lead = past.edition, picture_of(past.stories[0], max(WIDTHS))
     image, link = _whole(lead.url) if lead else None, _whole(archive_path(edition))
+    with speaking(edition.newsletter.language):
+        html = render_template("public/archive_entry.html", past=past, image=image, link=link).strip()
     return Entry(
         id=f"{edition.newsletter.slug}/{edition.slot_id}/{edition.local_date}",
         past=past,
         link=link,
-        html=render_template("public/archive_entry.html", past=past, image=image, link=link).strip(),
+        html=html,
         image=image,
     )
 

@@ -1,39 +1,46 @@
-"""How moments, dates and numbers are written on pages."""
+"""How moments, dates and numbers are written on pages, in the page's language."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 from flask import Flask
+from markupsafe import Markup, escape
 
+from newsletter.foundation import writing
 from newsletter.foundation.clock import the_clock
+from newsletter.web.speaking import language
 
 
 def moment(at: datetime | None, zone: str = "UTC") -> str:
-    """A moment as 22 Nov 2026, 05:20 in `zone`; UTC says that it is."""
-    if at is None:
-        return ""
-    text = f"{at.astimezone(ZoneInfo(zone)):%-d %b %Y, %H:%M}"
-    return f"{text} UTC" if zone == "UTC" else text
+    return writing.moment(at, zone, language()) if at else ""
 
 
 def day(of: date) -> str:
-    """A date as Sunday, 22 November 2026."""
-    return f"{of:%A, %-d %B %Y}"
+    return writing.day(of, language())
 
 
 def month(of: date) -> str:
-    """The month of a date as November 2026."""
-    return f"{of:%B %Y}"
+    return writing.month(of, language())
+
+
+def place(zone: str) -> str:
+    return writing.place(zone, language())
 
 
 def number(n: int) -> str:
-    return f"{n:,}"
+    return writing.number(n, language())
+
+
+def listed(parts: Iterable[str], style: Literal["standard", "or"] = "standard") -> Markup:
+    """Some things in a row. What is markup stays that."""
+    return Markup(writing.listed([escape(part) for part in parts], language(), style))
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.filters.update(moment=moment, day=day, month=month, number=number)
+    app.jinja_env.filters.update(moment=moment, day=day, month=month, place=place, number=number, listed=listed)
     app.jinja_env.filters["from_iso"] = datetime.fromisoformat
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"now": the_clock().now()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,24 +11,25 @@ from functools import wraps
 
 from flask import Blueprint, Flask, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
 
 from newsletter import privacy
 from newsletter.foundation.clock import the_clock
-from newsletter.foundation.languages import LANGUAGES
+from newsletter.foundation.languages import Words
 from newsletter.foundation.links import LinkExpired, LinkInvalid, Purpose, the_links
 from newsletter.foundation.secrets import the_keys
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Newsletter, newsletter, newsletters
-from newsletter.subscribers import changing, preferences
+from newsletter.subscribers import changing, mails, preferences
 from newsletter.subscribers.asking import ProofNeeded, TooManyAsked
 from newsletter.subscribers.changing import AddressTaken
 from newsletter.subscribers.models import SignUpRequest, Subscriber, SubscriberUnknown, Subscription, SubscriptionState
 from newsletter.subscribers.preferences import PAUSE_AT_MOST, Choices, PauseInvalid
 from newsletter.subscribers.signing_up import NotWelcome
-from newsletter.web import visitors
+from newsletter.web import formats, speaking, visitors
 from newsletter.web.security import csrf
 
 PAUSES = (7, 14, 28)
@@ -55,6 +57,7 @@ def known(view: Callable[[str, Subscriber], ResponseReturnValue]) -> Callable[[s
     def checked(token: str) -> ResponseReturnValue:
         try:
             reader = preferences.reader_of(token, the_links())
+            speaking.speak(reader.language if reader else "")
             return view(token, reader) if reader else _gone()
         except LinkInvalid:
             page = render_template(
@@ -95,7 +98,6 @@ def _page(token: str, reader: Subscriber, done: str = "", error: str = "", wrong
         reading=reading,
         offered=newsletters(),
         newsletter=_in_name_of(reader),
-        languages=LANGUAGES,
         pause=_pause_days(reading),
         done=done,
         error=error,
@@ -143,9 +145,8 @@ def _pause_days(reading: dict[int, Subscription]) -> PauseDays | None:
 @known
 def save(token: str, reader: Subscriber) -> ResponseReturnValue:
     if "whole" not in request.form:  # the form's last field: half a form would leave what it does not name
-        return _page(
-            token, reader, error="The form did not arrive whole, so nothing was changed. Please try once more."
-        )
+        error = gettext("The form did not arrive whole, so nothing was changed. Please try once more.")
+        return _page(token, reader, error=error)
     chosen = request.form.getlist("newsletter", type=int)
     choices = Choices(
         newsletters={id: request.form.get(f"slot-{id}", type=int) or 0 for id in chosen},
@@ -165,7 +166,7 @@ def pause(token: str, reader: Subscriber) -> ResponseReturnValue:
         try:
             until = date.fromisoformat(request.form.get("until", ""))
         except ValueError as error:
-            raise PauseInvalid(problem="write the day like 2026-12-24.") from error
+            raise PauseInvalid(problem=Words("write the day like 2026-12-24.")) from error
         return preferences.pause(token, until, visitors.origin(), the_clock().now(), the_keys(), the_links())
 
     return _do(token, verb, "paused")
@@ -192,15 +193,16 @@ def leave(token: str, reader: Subscriber) -> ResponseReturnValue:
 
 
 def _do(token: str, verb: Callable[[], Subscriber | None], done: str = "saved") -> ResponseReturnValue:
-    """Do it, and show the page with what came of it."""
+    """Do it, and show the page with what came of it, in the language that the reader has now."""
     error, wrong = "", ""
     try:
         verb()
     except NotWelcome as refused:
-        error = str(refused)
+        error = speaking.said(refused)
     except PauseInvalid as refused:
-        error, wrong = str(refused), "until"
+        error, wrong = speaking.said(refused), "until"
     reader = preferences.reader_of(token, the_links())
+    speaking.speak(reader.language if reader else "")
     return _page(token, reader, "" if error else done, error, wrong) if reader else _gone()
 
 
@@ -214,11 +216,11 @@ def address(token: str, reader: Subscriber) -> ResponseReturnValue:
         return visitors.doubt_page(about, meant)
     try:
         if addresses.normalise(addresses.parse(typed)) == reader.normalised:
-            return _address_page(token, reader, typed, "This is your address already. Nothing was changed.")
+            return _address_page(token, reader, typed, gettext("This is your address already. Nothing was changed."))
         if not visitors.is_machine():
-            changing.request(token, typed, visitors.origin(), the_clock().now(), the_links())
+            changing.request(token, typed, visitors.origin(), the_clock().now(), the_links(), speaking.chosen())
     except AddressInvalid as problem:
-        return _address_page(token, reader, typed, str(problem))
+        return _address_page(token, reader, typed, speaking.said(problem))
     except ProofNeeded:
         return visitors.proof_page(about)
     except TooManyAsked:
@@ -245,9 +247,11 @@ def _address_page(
 def change(token: str) -> ResponseReturnValue:
     now, links = the_clock().now(), the_links()
     try:
+        found = changing.asked(token, now, links)
+        mover = mails.reader_of(found)
+        speaking.speak((mover.language if mover else "") or found.language)
         if request.method == "POST":
             return _change_page("done", changing.confirm(token, visitors.origin(), now, the_keys(), links))
-        found = changing.asked(token, now, links)
     except LinkInvalid:
         return _change_page("invalid"), 404
     except LinkExpired:
@@ -255,7 +259,7 @@ def change(token: str) -> ResponseReturnValue:
     except AddressTaken:
         return _change_page("taken"), 403
     except NotWelcome as error:
-        return _change_page("refused", error=str(error)), 403
+        return _change_page("refused", error=speaking.said(error)), 403
     return _change_page("already" if found.confirmed_at else "ask", found)
 
 
@@ -285,9 +289,9 @@ def lost() -> ResponseReturnValue:
     try:
         to = addresses.parse(typed)
         if not visitors.is_machine():
-            changing.request_link(slug or None, typed, visitors.origin(), the_clock().now())
+            changing.request_link(slug or None, typed, visitors.origin(), the_clock().now(), speaking.chosen())
     except AddressInvalid as problem:
-        return _lost_page(about, typed, str(problem))
+        return _lost_page(about, typed, speaking.said(problem))
     except ProofNeeded:
         return visitors.proof_page(about)
     except TooManyAsked:
@@ -307,10 +311,29 @@ def data(token: str, reader: Subscriber) -> ResponseReturnValue:
         "public/my_data.html",
         token=token,
         newsletter=_in_name_of(reader),
+        reader=reader,
         stored=privacy.about(reader.id),
-        languages=LANGUAGES,
+        papers={one.name: one for one in newsletters()},
         rows_shown=ROWS_SHOWN,
+        in_our_words=in_our_words,
     )
+
+
+NOTES = (
+    Words("another slot"),
+    Words("pause ended"),
+    Words("by their preferences"),
+    Words("to another address"),
+    Words("from another address"),
+)
+"""What we write beside a change (subscribers/preferences.py and changing.py)."""
+
+
+def in_our_words(note: str) -> str:
+    """A note to a consent event in the page's language. What a person wrote stays as it is."""
+    if until := re.fullmatch(r"paused until (\d{4}-\d\d-\d\d)", note):
+        return str(gettext("paused until %(day)s", day=formats.day(date.fromisoformat(until[1]))))
+    return str(gettext(note)) if note in NOTES else note
 
 
 @pages.get("/preferences/<token>/data.json", endpoint="data_json")

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
-from newsletter.delivery import welcoming
+from newsletter.delivery import watching, welcoming
 from newsletter.foundation import database
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import CannotStart
@@ -32,7 +32,7 @@ from newsletter.subscribers.models import (
 )
 from newsletter.subscribers.preferences import Reason
 from newsletter.subscribers.signing_up import Asked, NotWelcome, Wishes
-from newsletter.web import visitors
+from newsletter.web import speaking, visitors
 from newsletter.web.security import csrf
 
 pages = Blueprint("public", __name__)
@@ -99,13 +99,13 @@ def subscribe() -> ResponseReturnValue:
     wanted = wanted or [offered[0]]
     if meant := visitors.doubted(typed):
         return visitors.doubt_page(wanted[0], meant)
-    wishes = Wishes([one.slug for one in wanted], slot_ids, request.form.get("zone", ""))
+    wishes = Wishes([one.slug for one in wanted], slot_ids, request.form.get("zone", ""), speaking.chosen())
     try:
         address = addresses.parse(typed)
         if not visitors.is_machine():
             signing_up.request(wishes, address, visitors.origin(), the_clock().now(), the_keys())
     except AddressInvalid as error:
-        return _form(offered, wanted, typed, str(error), slot_ids=slot_ids), 422
+        return _form(offered, wanted, typed, speaking.said(error), slot_ids=slot_ids), 422
     except ProofNeeded:
         return visitors.proof_page(wanted[0])
     except TooManyAsked:
@@ -150,7 +150,8 @@ class Coming:
 
 def _confirm_page(state: str, asked: SignUpRequest | None, now: datetime) -> str:
     coming = _coming(asked, now) if asked else []
-    reader = subscriber_at(addresses.normalise(asked.address)) if asked and state in ("done", "already") else None
+    reader = subscriber_at(addresses.normalise(asked.address)) if asked else None
+    speaking.speak((reader.language if reader else "") or (asked.language if asked else ""))
     return render_template(
         "public/confirm.html",
         state=state,
@@ -158,7 +159,7 @@ def _confirm_page(state: str, asked: SignUpRequest | None, now: datetime) -> str
         address=asked.address if asked else None,
         coming=coming,
         at_once=state == "done" and any(welcoming.latest(one.slot.id, now) for one in coming),
-        preferences=_preferences_token(reader.id) if reader else None,
+        preferences=_preferences_token(reader.id) if reader and state in ("done", "already") else None,
     )
 
 
@@ -169,7 +170,8 @@ def _coming(asked: SignUpRequest, now: datetime) -> list[Coming]:
     for wish in asked.wishes:
         reading = active_subscription(normalised, wish.newsletter_id)
         slot = reading.slot if reading else wish.slot
-        first = calendar.first_date(now, slot.local_time, slot.zone, wish.newsletter.days)
+        published = wish.newsletter
+        first = calendar.first_date(now, slot.local_time, slot.zone, published.days, published.skip_dates)
         found.append(Coming(wish.newsletter, slot, first, wish.sign_up_text.text))
     return found
 
@@ -232,6 +234,7 @@ def unsubscribed(token: str) -> ResponseReturnValue:
 
 
 def _unsubscribe_page(state: str, found: Subscription | None, token: str) -> str:
+    speaking.speak(found.subscriber.language if found else "")
     return render_template(
         "public/unsubscribe.html",
         state=state,
@@ -263,10 +266,13 @@ def healthz() -> Response:
 
 @pages.get("/readyz")
 def readyz() -> Response:
-    """This process can work: its database answers and is at this program's version."""
+    """This process can work: its database answers and is at this program's version. And nothing keeps editions from
+    going out, else a line says what: who watches this notices it also when no mail leaves any more."""
     try:
         database.check(database.db.engine)
     except CannotStart as error:
         current_app.logger.warning("%s", error)
         return Response("not ready\n", status=503, mimetype="text/plain")
+    if troubles := watching.troubles(the_clock().now()):
+        return Response("".join(f"{line}\n" for line in troubles), status=503, mimetype="text/plain")
     return Response("ready\n", mimetype="text/plain")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
 from newsletter.foundation.config import Config
 from newsletter.foundation.errors import NotFound
+from newsletter.foundation.languages import Words
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,20 +35,32 @@ csrf = CSRFProtect()
 
 WORDS = {
     400: (
-        "That did not work",
-        "The form could not be read. Go back, reload the page and try again; nothing was changed.",
+        Words("That did not work"),
+        Words("The form could not be read. Go back, reload the page and try again; nothing was changed."),
     ),
     403: (
         "Not for you",
         "You are signed in, but this is not among what your role may do. Ask an owner of this site.",
     ),
-    404: ("Not here", "There is no such page. The link may be incomplete; nothing was changed."),
-    405: ("Not this way", "This address does not take that kind of request. Nothing was changed."),
-    413: ("Too large", "That was more than this form takes. Nothing was saved."),
-    429: ("Too many at once", "There were too many requests from your network. Please try again in an hour."),
-    500: ("Something broke", "The fault is ours and has been logged. What you sent may not have been saved."),
-    503: ("Back in a moment", "The service is being looked after. Please try again in a few minutes."),
+    404: (Words("Not here"), Words("There is no such page. The link may be incomplete; nothing was changed.")),
+    405: (Words("Not this way"), Words("This address does not take that kind of request. Nothing was changed.")),
+    413: (Words("Too large"), Words("That was more than this form takes. Nothing was saved.")),
+    429: (
+        Words("Too many at once"),
+        Words("There were too many requests from your network. Please try again in an hour."),
+    ),
+    500: (
+        Words("Something broke"),
+        Words("The fault is ours and has been logged. What you sent may not have been saved."),
+    ),
+    503: (
+        Words("Back in a moment"),
+        Words("The service is being looked after. Please try again in a few minutes."),
+    ),
 }
+
+STAFFS_BLUEPRINTS, STAFFS_PATHS = ("admin", "demo"), ("/admin/", "/demo/")
+"""Pages in English. A path counts where no page was found."""
 
 
 def install(app: Flask, config: Config, secret: str) -> None:
@@ -66,7 +80,7 @@ def install(app: Flask, config: Config, secret: str) -> None:
     app.after_request(_headers)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(CSRFError, _stale_form)
-    app.register_error_handler(NotFound, lambda error: error_page(404, sentence=str(error)))
+    app.register_error_handler(NotFound, _not_found)
 
 
 class TrustedProxies:
@@ -133,6 +147,18 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     return (*error_page(code), headers)
 
 
+def _not_found(error: NotFound) -> ResponseReturnValue:
+    """Staff are told what there is instead."""
+    return error_page(404, sentence=None if is_for_readers() else str(error))
+
+
+def is_for_readers() -> bool:
+    """Whether this page, or what is told about one that there is not, is for readers."""
+    if request.url_rule is None:
+        return not request.path.startswith(STAFFS_PATHS)
+    return request.blueprint is not None and request.blueprint not in STAFFS_BLUEPRINTS
+
+
 def at_fault() -> bool:
     """Whether a fault of ours is being told; then nothing more is asked of what may have failed."""
     return bool(g.get("at_fault"))
@@ -143,7 +169,7 @@ def _stale_form(_error: CSRFError) -> tuple[str, int]:
 
 
 def error_page(code: int, *, sentence: str | None = None) -> tuple[str, int]:
-    title, words = WORDS[code]
+    title, words = map(gettext, WORDS[code])
     return render_template("errors/error.html", code=code, title=title, sentence=sentence or words), code
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Flask, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.links import LinkInvalid, Purpose, the_links
@@ -23,7 +25,7 @@ HASTY_SECONDS, STALE_SECONDS = 2, 86400
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.globals.update(form_made=form_made, form_page=form_page, house_name=house_name)
+    app.jinja_env.globals.update(form_made=form_made, form_page=form_page, house=house)
 
 
 def form_made() -> str:
@@ -74,16 +76,22 @@ def only_newsletter() -> Newsletter | None:
     return every[0] if len(every) == 1 else None
 
 
-def house_name() -> str:
-    """What stands at the head of a page that belongs to no newsletter."""
+@dataclass(frozen=True)
+class House:
+    """What stands at the head of a page that belongs to no newsletter. A word of ours has no `language` of its own."""
+
+    name: str
+    language: str = ""
+
+
+def house() -> House:
     every = [] if at_fault() else newsletters()
-    publishers = {one.publisher for one in every}
     if len(every) == 1:
-        return every[0].name
-    return publishers.pop() or UNNAMED if len(publishers) == 1 else UNNAMED
-
-
-UNNAMED = "Newsletters"
+        return House(every[0].name, every[0].language)
+    publishers = {one.publisher for one in every}
+    if len(publishers) == 1 and (publisher := publishers.pop()):
+        return House(publisher, every[0].language)
+    return House(gettext("Newsletters"))
 
 
 def doubted(typed: str) -> str | None:

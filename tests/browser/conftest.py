@@ -10,6 +10,16 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import missing
 
+WITHOUT = [
+    "WebUIOmniboxPopup",  # Chromium's own address bar is two pages, made for every window: a third of all its work
+    "WebUIOmniboxAimPopup",
+    "SpareRendererForSitePerProcess",
+    *("AimEnabled", "DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades"),
+    *("LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding"),
+    *("PreconnectToSearch", "ThirdPartyStoragePartitioning", "Translate"),
+]
+"""The last three lines are Playwright's list, which ours takes the place of."""
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -18,6 +28,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(WITHOUT)}",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import time, timedelta
@@ -26,11 +26,15 @@ ANN, BOB, CARLA, DORA, EMIL = (f"{name}@example.org" for name in ("ann", "bob", 
 
 @dataclass
 class PublicHouse:
-    """A house that answers on loopback. Ann reads two newsletters, Bob has paused, Carla has left."""
+    """A house that answers on loopback. Ann reads two newsletters, Bob has paused, Carla has left.
+
+    `said` is how its pages say some English.
+    """
 
     house: House
     site: str
     papers: list[newsroom.Paper] = field(default_factory=list)
+    said: Callable[[str], str] = str
 
     def token(self, purpose: Purpose, subject: int) -> str:
         return self.house.links.make(purpose, subject)

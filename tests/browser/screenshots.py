@@ -1,12 +1,14 @@
 """Takes the pictures of docs/screenshots from a demo of its own: make screenshots.
 
-Run as: python -m tests.browser.screenshots FOLDER [PAGE …]; without pages, all of them.
+Run as: python -m tests.browser.screenshots FOLDER [PAGE …]; without pages, all of them; `public` stands for those of
+readers.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -21,10 +23,30 @@ from tests.browser.test_the_demo import (
     sign_in,
     sign_up_on_the_article,
 )
-from tests.support.demo import RunningDemo, running_demo
+from tests.support.demo import RunningDemo, running_demo, wait_until
 
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
 SCHEMES = ("light", "dark")
+TALLEST = 1800
+COLOURS = 128
+"""A picture in docs is no larger than it must be to be looked at."""
+
+PUBLIC = (
+    "front",
+    "sign-up-german",
+    "signed-up",
+    "confirm",
+    "preferences",
+    "change-address",
+    "my-data",
+    "erase",
+    "lost-link",
+    "leave",
+    "left",
+    "archive",
+    "archive-edition",
+    "embed",
+)
 
 
 def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
@@ -41,6 +63,9 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
     send_todays_edition(page, demo)
     edition = page.url
     text = open_edition(page, demo)
+    leaving, preferences = (
+        next(word for word in text.split() if f"/{part}/" in word) for part in ("unsubscribe", "preferences")
+    )
     pages |= {
         "start": f"{demo.site}/demo/",
         "article": f"{demo.site}/demo/article",
@@ -49,7 +74,18 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
         "edition-mail": html_of(page),
         "front": f"{demo.site}/",
         "sign-up": f"{demo.site}/subscribe",
-        "leave": next(word for word in text.split() if "/unsubscribe/" in word),
+        "signed-up": f"{demo.site}/subscribe",
+        "left": leaving,
+        "leave": leaving,
+        "preferences": preferences,
+        "change-address": f"{preferences}/address",
+        "my-data": f"{preferences}/data",
+        "erase": f"{preferences}/erase",
+        "lost-link": f"{demo.site}/preferences/",
+        "archive": f"{demo.site}/editions/",
+        "archive-edition": next(word for word in text.split() if "/editions/" in word),
+        "embed": f"{demo.site}/embed/daily-headlines",
+        "sign-up-german": f"{demo.site}/subscribe?language=de",
         "not-found": f"{demo.site}/nowhere",
         "admin-edition": edition,
         "admin-home": f"{demo.site}/admin/",
@@ -64,9 +100,21 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
         "admin-newsletters": f"{demo.site}/admin/newsletters",
         "admin-newsletter": f"{demo.site}/admin/newsletters/daily-headlines",
     }
+    pages["confirm"] = ask_for(page, demo, "ben@example.org")
     page.context.storage_state(path=str(demo.folder / "cookies.json"))
     page.context.close()
     return pages
+
+
+def ask_for(page: Page, demo: RunningDemo, address: str) -> str:
+    """The link by which somebody who asked just now would confirm."""
+    page.goto(f"{demo.site}/subscribe")
+    sign_up(page, address.partition("@")[0])
+    wait_until(lambda: len(demo.subjects) == 4, demo.log)
+    page.goto(f"{demo.site}/demo/mailbox")
+    page.get_by_role("link").filter(has_text="Please confirm").first.click()
+    page.get_by_role("link", name="Text", exact=True).click()
+    return next(word for word in page.locator("pre").inner_text().split() if "/confirm/" in word)
 
 
 def html_of(page: Page) -> str:
@@ -87,8 +135,40 @@ def take(browser: Browser, demo: RunningDemo, pages: dict[str, str], folder: Pat
             page = context.new_page()
             for name, address in pages.items():
                 page.goto(address)
-                page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+                if name in ACTS:
+                    ACTS[name](page, f"{size}-{scheme}")
+                file = folder / f"{name}-{size}-{scheme}.png"
+                page.screenshot(path=file, full_page=True)
+                make_small(file)
             context.close()
+
+
+def sign_up(page: Page, who: str) -> None:
+    page.get_by_label("mail address").fill(f"{who}@example.org")
+    page.get_by_role("button", name="Sign Up Now", exact=True).click()
+
+
+def come_back(page: Page, _who: str) -> None:
+    """Whoever left for the last picture has not left in this one."""
+    address, undo = page.url, page.get_by_role("button", name="Undo")
+    if undo.count():
+        undo.click()
+        page.goto(address)
+
+
+def leave(page: Page, who: str) -> None:
+    come_back(page, who)
+    page.get_by_role("button", name="Leave").click()
+
+
+ACTS: dict[str, Callable[[Page, str], None]] = {"signed-up": sign_up, "leave": come_back, "left": leave}
+"""What is done on a page before its picture is taken."""
+
+
+def make_small(file: Path) -> None:
+    with Image.open(file) as picture:
+        shown = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, TALLEST)))
+    shown.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
 
 
 def overview(folder: Path) -> None:
@@ -106,7 +186,8 @@ def main(folder: Path, wanted: list[str]) -> None:
     with tempfile.TemporaryDirectory() as room, running_demo(Path(room) / "demo") as demo, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
         pages = walk(browser, demo)
-        take(browser, demo, {name: pages[name] for name in wanted or pages}, folder)
+        names = [name for one in wanted for name in (PUBLIC if one == "public" else [one])] or list(pages)
+        take(browser, demo, {name: pages[name] for name in names}, folder)
         browser.close()
     if not wanted or {"article", "edition-mail"} <= set(wanted):
         overview(folder)

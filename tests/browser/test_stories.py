@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
@@ -16,6 +15,7 @@ from newsletter.staff import signing_in
 from newsletter.staff.models import Role
 from newsletter.stories import adding, gating
 from newsletter.stories.adding import StoryByHand
+from tests.browser.axe import violations
 from tests.conftest import BuildHouse, House
 from tests.support import newsroom
 
@@ -67,17 +67,9 @@ def sign_in(page: Page, house: House, site: str) -> None:
 def faults(page: Page) -> list[str]:
     """What axe finds, in the dark too, and whether the page is wider than the screen."""
     page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    found = violations(page, {"resultTypes": ["violations"]})
-    page.emulate_media(color_scheme="dark")
-    found += violations(page, {"resultTypes": ["violations"], "runOnly": ["color-contrast"]})
-    page.emulate_media(color_scheme="light")
+    found = violations(page)
     wide = page.evaluate("document.documentElement.scrollWidth")
     return found + ([f"{wide} pixels wide"] if wide > PHONE["width"] else [])
-
-
-def violations(page: Page, options: dict[str, object]) -> list[str]:
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{violation['id']}: {node['html'][:120]}" for violation in found for node in violation["nodes"]]
 
 
 def test_everybody_can_use_the_pages_on_the_smallest_phone(browser: Browser, house: House, site: str) -> None:

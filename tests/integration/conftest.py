@@ -63,8 +63,8 @@ def office(bare: Office, set_up: Path) -> Office:
 @pytest.fixture
 def newsroom(office: Office) -> Office:
     """Set up, with one newsletter."""
-    office.says("newsletters", "add", "post", "--name", "Morning Post", "--from", "post@example.org")
-    return office
+    add = ("newsletters", "add", "post", "--name", "Morning Post", "--from", "post@example.org")
+    return office.once("newsroom", add)
 
 
 @pytest.fixture

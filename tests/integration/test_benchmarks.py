@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks import apart, desk
 from benchmarks.__main__ import main
 from tests.support import postgres
 
 
+@pytest.mark.parametrize("measured", [apart._measured, pytest.param(apart.apart, marks=pytest.mark.slow)])
 def test_the_desk_is_measured_and_its_figures_are_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    measured: Callable[..., tuple[object, float]],
 ) -> None:
+    """In this process; and, as when figures are wanted, with each part in one of its own."""
     monkeypatch.setattr(postgres, "binaries", lambda: None)
+    monkeypatch.setattr(desk, "apart", measured)
     rows = [{"title": f"Mayor{n} closes bridge{n}", "outlet": f"outlet{n}.example"} for n in range(20)]
     (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
     main(["desk", "--sources", "2", "--stories", "50", "--pools", str(tmp_path), "--rounds", "1", "--json"])

@@ -17,8 +17,8 @@ FAILURES: dict[tuple[str, ...], str] = {
     ("newsletters", "add", "x", "--name", "X", "--from", "a@b.org", "--set", "colour=red"): "no such setting",
     ("newsletters", "set", "post", "accent=red"): "accent: write a colour",
     ("newsletters", "set", "nothing", "name=X"): "There is no newsletter “nothing”. The newsletters are: post.",
-    ("sources", "add", "not an address"): "",
-    ("sources", "add", "ftp://example.org/feed"): "",
+    ("sources", "add", "not an address"): "“not an address” is no web address",
+    ("sources", "add", "ftp://example.org/feed"): "“ftp://example.org/feed” is no web address",
     ("sources", "add", "http://10.0.0.1/feed"): "10.0.0.1 is not a public address",
     ("sources", "add", "http://[::1]/feed"): "::1 is not a public address",
     ("sources", "check", "http://169.254.169.254/latest/meta-data"): "169.254.169.254 is not a public address",
@@ -46,7 +46,9 @@ def test_each_failure_is_one_line_that_says_what_is_wrong(newsroom: Office) -> N
 @pytest.mark.parametrize("name", ["", "A\nBcc: victim@example.org", "x" * 121])
 def test_a_newsletter_is_made_with_a_name_that_fits_one_line_only(office: Office, name: str) -> None:
     """With another one every mail of that newsletter would fail in the worker."""
-    office.fails("newsletters", "add", "post", "--name", name, "--from", "post@example.org")
+    line = office.fails("newsletters", "add", "post", "--name", name, "--from", "post@example.org")
+    assert line == "name: write 1 to 120 characters on one line"
+    assert office.data("newsletters", "list") == []
 
 
 def test_a_source_that_is_no_feed_is_told_in_one_line(newsroom: Office, httpserver: HTTPServer) -> None:

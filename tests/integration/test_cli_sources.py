@@ -17,9 +17,8 @@ USED = {"newsletter": "post", "weight": 1.0, "own": False, "on_topic": False, "s
 @pytest.fixture
 def desk(newsroom: Office, feed: str) -> Office:
     """With one source, 1, which nobody has asked yet, and a second newsletter."""
-    newsroom.says("sources", "add", feed)
-    newsroom.says("newsletters", "add", "news", "--name", "Evening News", "--from", "news@example.org")
-    return newsroom
+    add = ("newsletters", "add", "news", "--name", "Evening News", "--from", "news@example.org")
+    return newsroom.once("sources", ("sources", "add", feed), add)
 
 
 def listed(office: Office, *words: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from newsletter.foundation import secrets
+from tests.integration.subscribers import ANN
 from tests.support.office import Office
 from tests.support.ports import free_port
 
@@ -143,11 +144,18 @@ def test_with_another_suppression_key_nothing_starts(office: Office) -> None:
     office.says("db", "check")
 
 
-def test_another_key_for_links_is_fine(office: Office) -> None:
-    key = office.folder / "secret.key"
+def test_with_another_key_for_links_all_goes_on_but_the_links_that_are_out_open_nothing(newsroom: Office) -> None:
+    newsroom.says("subscribers", "add", ANN)
+    newsroom.says("deliver", "--until-idle")
+    key = newsroom.folder / "secret.key"
     key.unlink()
     secrets.create(key)
-    office.says("db", "check")
+    assert newsroom.says("db", "check") == "The database is ready.\n"
+    assert newsroom.press("/confirm/") == 404
+    newsroom.says("subscribers", "add", "bob@example.org")
+    newsroom.says("deliver", "--until-idle")
+    assert newsroom.press("/confirm/") == 200
+    assert "active" in newsroom.says("subscribers", "show", "bob@example.org")
 
 
 # The demo
@@ -163,5 +171,9 @@ def test_a_demo_is_not_made_in_a_folder_of_something_else(bare: Office) -> None:
 
 
 def test_a_demo_that_cannot_be_made_is_told_in_one_line(bare: Office) -> None:
-    (bare.folder / "file").write_text("")
-    bare.fails("demo", "--port", str(free_port()), "--dir", str(bare.folder / "file" / "demo"))
+    file = bare.folder / "file"
+    file.write_text("mine")
+    line = bare.fails("demo", "--port", str(free_port()), "--dir", str(file / "demo"))
+    assert line == f"The demo cannot use the folder {file}/demo: Not a directory. Name another one with --dir."
+    assert sorted(bare.folder.rglob("*")) == [bare.config, file]
+    assert file.read_text() == "mine"

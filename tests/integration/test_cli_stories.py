@@ -17,10 +17,8 @@ SHIPS = 'name = "ships"\nstrong = ["ferry", "trawler"]\n'
 @pytest.fixture
 def desk(newsroom: Office, feed: str) -> Office:
     """With two stories of one feed: 1 and 2, in no particular order."""
-    newsroom.says("newsletters", "set", "post", "items_at_least=1")
-    newsroom.says("sources", "add", feed)
-    newsroom.says("collect")
-    return newsroom
+    set_ = ("newsletters", "set", "post", "items_at_least=1")
+    return newsroom.once("stories", set_, ("sources", "add", feed), ("collect",))
 
 
 def rows(office: Office, *words: str) -> dict[str, dict[str, Any]]:

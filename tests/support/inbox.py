@@ -79,12 +79,20 @@ class Inbox:
         return answer
 
 
+class PostOffice(Controller):
+    """A server that outlives inboxes: whoever connects is served by the newest."""
+
+    def new_inbox(self) -> Inbox:
+        self.handler = Inbox(self.hostname, self.port)
+        return self.handler
+
+
 @contextmanager
-def running_inbox() -> Iterator[Inbox]:
-    inbox = Inbox("127.0.0.1", free_port())
-    controller = Controller(inbox, hostname=inbox.host, port=inbox.port)
-    controller.start()
+def running_post_office() -> Iterator[PostOffice]:
+    office = PostOffice(None, hostname="127.0.0.1", port=free_port())
+    office.new_inbox()
+    office.start()
     try:
-        yield inbox
+        yield office
     finally:
-        controller.stop()
+        office.stop()

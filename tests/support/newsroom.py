@@ -105,12 +105,19 @@ class Paper:
 
 
 def found(
-    house: House, slug: str = "morning-post", *, zone: str = "UTC", at: time = time(6, 0), **changed: str
+    house: House,
+    slug: str = "morning-post",
+    *,
+    zone: str = "UTC",
+    at: time = time(6, 0),
+    cooling: int = 0,
+    **changed: str,
 ) -> Paper:
-    """A newsletter that is content with two stories, unless told otherwise."""
+    """A newsletter that is content with two stories, and whose Send takes effect at once, unless told otherwise."""
     with house.app.app_context():
         new = NewNewsletter(slug, slug.replace("-", " ").title(), "post@example.org", zone, at)
-        made = settings.add(new, house.now, COMMAND, **{"items_at_least": "2"} | changed)
+        usual = {"items_at_least": "2", "cooling_minutes": str(cooling)}
+        made = settings.add(new, house.now, COMMAND, **usual | changed)
         return Paper(house, made.id, slug, made.default_slot.id)
 
 

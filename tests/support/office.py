@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
@@ -12,6 +14,7 @@ import time_machine
 from click.testing import CliRunner, Result
 
 from newsletter import cli
+from newsletter.operations import assembling
 from tests.conftest import MORNING
 from tests.support.remembered import forget_connections
 
@@ -39,6 +42,16 @@ class Office:
     @property
     def config(self) -> Path:
         return self.folder / "config.toml"
+
+    def once(self, name: str, *commands: tuple[str, ...]) -> Office:
+        """Where these commands succeeded. Only the first office of a name types them; those after it are its copies."""
+        kept = self.folder.with_name(f"office-{name}")
+        if not kept.exists():
+            for words in commands:
+                self.says(*words)
+            shutil.copytree(self.folder, kept)
+        shutil.copytree(kept, self.folder, dirs_exist_ok=True)
+        return self
 
     def run(self, *words: str, typed: str | None = None) -> Result:
         command = ["--config", str(self.config), *words]
@@ -76,3 +89,10 @@ class Office:
         files = sorted((self.folder / "mail").glob("*.eml"))
         messages = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
         return [message.get_body(("plain",)).get_content() for message in messages]  # type: ignore[union-attr]
+
+    def press(self, start: str) -> int:
+        """Press the link in the latest mail whose path starts so; gives the status of the answer."""
+        link = re.search(rf"https://news\.example\.org({start}\S+)", self.mails()[-1])
+        assert link, self.mails()[-1]
+        with time_machine.travel(MORNING, tick=False):
+            return assembling.ready(self.config).test_client().post(link[1]).status_code

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from newsletter.editions import publishing
-from newsletter.editions.models import Edition, EditionState, Item, Revision
+from newsletter.editions.models import Edition, EditionKind, EditionState, Item, Revision
 from newsletter.foundation.database import db, transaction
 from newsletter.newsletters.models import Slot
 from tests.support.newsroom import Paper
@@ -23,7 +23,8 @@ def went_out(
     items: Sequence[dict[str, Any]] = (),
     **revision: Any,
 ) -> int:
-    """An edition with the headlines, or with `items` as they are said; its id. It began at its slot's time."""
+    """An edition with the headlines, or with `items` as they are said; its id. It began at its slot's time. With a
+    `number` it is a correction."""
     with paper.house.app.app_context(), transaction() as session:
         slot = db.session.get_one(Slot, slot_id or paper.slot_id)
         moments = publishing.schedule_of(slot, day)
@@ -33,6 +34,7 @@ def went_out(
             slot_id=slot.id,
             local_date=day,
             number=number,
+            kind=EditionKind.CORRECTION if number else EditionKind.DAILY,
             state=EditionState(state),
             slot_at=moments.slot_at,
             cutoff_at=moments.cutoff_at,

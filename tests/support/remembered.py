@@ -1,8 +1,9 @@
-"""What is compiled once for all the apps of a run: a test's own app would spend more time on it than on most tests."""
+"""What is worked out once for all the apps of a run: to do it for each would take longer than most tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,27 +14,33 @@ from werkzeug.routing import Rule
 
 
 class Templates(BytecodeCache):
+    """By name and source, as Jinja asks for them."""
+
     def __init__(self) -> None:
-        self._known: dict[str, bytes] = {}
+        self._known: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._known:
-            bucket.bytecode_from_string(self._known[bucket.key])
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        self._known[bucket.key] = bucket.bytecode_to_string()
+        assert bucket.code is not None
+        self._known[bucket.key, bucket.checksum] = bucket.code
 
 
 class Route(Rule):
-    """Werkzeug compiles two functions for every rule of every app; they take the rule as their argument."""
+    """Werkzeug takes every rule of every app to pieces, and compiles two functions for it that are given the rule."""
 
-    _known: dict[object, Callable[..., Any]] = {}  # noqa: RUF012 - one for all
+    _known: dict[object, tuple[dict[str, Any], Callable[..., Any], Callable[..., Any]]] = {}  # noqa: RUF012 - for all
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., Any]:
-        key = (self.rule, self.subdomain, self.host, str(self.defaults), append_unknown)
+    def compile(self) -> None:
+        key = (self.rule, self.subdomain, self.host, str(self.defaults), self.merge_slashes)
         if key not in self._known:
-            self._known[key] = super()._compile_builder(append_unknown)
-        return self._known[key]
+            super().compile()
+            pieces = {name: getattr(self, name) for name in ("_parts", "_trace", "_converters", "arguments")}
+            self._known[key] = pieces, self._build.__func__, self._build_unknown.__func__  # type: ignore[attr-defined]
+        pieces, build, build_unknown = self._known[key]
+        vars(self).update(pieces)
+        self._build, self._build_unknown = build.__get__(self), build_unknown.__get__(self)
 
 
 ENGINES: dict[str, sa.Engine] = {}

@@ -34,7 +34,8 @@ def test_the_example_has_a_sentence_on_every_key() -> None:
             continue
         keys = getattr(field, "model_fields", {name: None})
         for key in keys:
-            assert f"\n{key} = " in text or f"\n# {key} = " in text or f"{key}, here" in text, f"{name}.{key}"
+            ways = (f"\n{key} = ", f"\n# {key} = ", f"{key}, here", f"\n# [[{name}.{key}]]\n")
+            assert any(way in text for way in ways), f"{name}.{key}"
 
 
 def test_a_wrong_value_is_told_with_its_key_and_line(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ class DemoClock:
         elapsed = timedelta(seconds=max(machine.time() - state["set_at"], 0))
         return min(datetime.fromisoformat(state["base"]) + elapsed, datetime.fromisoformat(state["waits_at"]))
 
+    def steady(self) -> float:
+        """Its own time, which the button moves on purpose."""
+        return self.now().timestamp()
+
     def exists(self) -> bool:
         return self._file.exists()
 

@@ -26,8 +26,17 @@ def next_morning(app: Flask, clock: DemoClock) -> None:
     today = clock.today()
     clock.set_to(datetime.combine(today, SLOT_TIME, ZONE))
     live(app, clock)
+    if cooling := _cooling(app):
+        clock.set_to(max(cooling))
+        live(app, clock)
     clock.set_to_morning(today + timedelta(days=1))
     live(app, clock)
+
+
+def _cooling(app: Flask) -> list[datetime]:
+    """When what was sent by hand takes effect."""
+    with app.app_context():
+        return [one.send_at for one in editions_in(EditionState.APPROVED) if one.send_at is not None]
 
 
 def live(app: Flask, clock: DemoClock) -> None:

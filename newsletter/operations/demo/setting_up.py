@@ -124,6 +124,7 @@ def _publish(now: datetime) -> None:
         postal_address="The Harbor Gazette, 1 Quay Street, Port Ellery",
         reply_to="newsroom@harbor-gazette.example",
         per_outlet_at_most="5",
+        cooling_minutes="0",  # its clock stands still for much of the time, and the wait would never end
         accent="#1f4e5f",
         sections="Business, Science, Culture, Sport",
     )

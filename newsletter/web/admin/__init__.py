@@ -4,11 +4,41 @@ from __future__ import annotations
 
 from flask import Flask
 
-from newsletter.web.admin import access, box, editions, home, newsletters, sources, stories, subscribers
+from newsletter.web.admin import (
+    access,
+    blocklist,
+    box,
+    edition_edit,
+    editions,
+    home,
+    inbox,
+    mending,
+    mine,
+    newsletters,
+    sources,
+    stories,
+    subscribers,
+)
 
-__all__ = ["access", "box", "editions", "home", "install", "newsletters", "sources", "stories", "subscribers"]
+__all__ = [
+    "access",
+    "blocklist",
+    "box",
+    "edition_edit",
+    "editions",
+    "home",
+    "inbox",
+    "install",
+    "mending",
+    "mine",
+    "newsletters",
+    "sources",
+    "stories",
+    "subscribers",
+]
 
 
 def install(app: Flask) -> None:
     access.install(app)
+    inbox.install(app)
     app.register_blueprint(access.pages)

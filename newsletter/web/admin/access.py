@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, abort, flash, redirect, render_template, req
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user, login_required, login_user, logout_user
 
+from newsletter.foundation import safety
 from newsletter.foundation.audit import Actor
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError
@@ -47,6 +48,7 @@ def install(app: Flask) -> None:
     manager.login_view = "admin.sign_in"
     manager.login_message = None
     app.context_processor(lambda: {"me": None if at_fault() or not current_user.is_authenticated else me()})
+    app.context_processor(lambda: {"halted": safety.halted})
 
 
 @manager.user_loader  # type: ignore[untyped-decorator]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from flask import Response, make_response, render_template
+from flask_babel import gettext
 from markupsafe import Markup, escape
 
 from newsletter.foundation.links import the_links
 from newsletter.newsletters.models import Newsletter, newsletter
 from newsletter.web.admin.access import pages, staff_only
 from newsletter.web.security import POLICY
+from newsletter.web.speaking import speaking
 
 FRAMED_BY_US = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 
@@ -21,25 +23,28 @@ def show(slug: str) -> str:
 
 
 def codes(of: Newsletter) -> dict[str, str]:
-    """What is pasted into a page, by its kind."""
-    to, name = the_links().to, escape(of.name)
+    """What is pasted into a page, by its kind; our words in it are in the newsletter's language."""
+    to = the_links().to
+    with speaking(of.language):
+        sign_up = escape(gettext("Sign up for %(name)s", name=of.name))
+        address, button = escape(gettext("Your e-mail address")), escape(gettext("Sign Up Now"))
     page = escape(to(f"/subscribe?newsletter={of.slug}"))
     return {
         "script": (
             f'<script async src="{escape(to(f"/embed/{of.slug}.js"))}"></script>'
-            f'<noscript><a href="{page}">Sign up for {name}</a></noscript>'
+            f'<noscript><a href="{page}">{sign_up}</a></noscript>'
         ),
         "frame": (
-            f'<iframe src="{escape(to(f"/embed/{of.slug}"))}" title="Sign up for {name}" '
+            f'<iframe src="{escape(to(f"/embed/{of.slug}"))}" title="{sign_up}" '
             'width="100%" height="360" style="border:0" loading="lazy"></iframe>'
         ),
         "form": "\n".join(
             (
                 f'<form method="post" action="{escape(to("/subscribe"))}">',
                 f'  <input type="hidden" name="newsletter" value="{of.slug}">',
-                "  <label>Your e-mail address",
+                f"  <label>{address}",
                 '    <input name="email" type="email" autocomplete="email" required></label>',
-                "  <button>Sign Up Now</button>",
+                f"  <button>{button}</button>",
                 f"  <p>{escape(of.sign_up_text.text)}</p>",
                 "</form>",
             )

@@ -1,24 +1,38 @@
-"""Editions: list, look, approve, send, hold."""
+"""Editions: list, look, approve, send, hold; what is undone and mended is in mending.py."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Response, render_template, request, url_for
+from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from newsletter.delivery import releasing
+from newsletter.delivery import audience, checking, correcting, releasing
 from newsletter.delivery.models import skips_of, states_of, states_of_each
-from newsletter.editions import publishing, rendering
-from newsletter.editions.models import Edition, EditionState, edition, recent_editions
+from newsletter.editions import adding, publishing, rendering
+from newsletter.editions.models import (
+    Edition,
+    EditionKind,
+    EditionState,
+    Revision,
+    edition,
+    others_of_the_day,
+    recent_editions,
+)
+from newsletter.editions.publishing import OPEN
+from newsletter.editions.withdrawing import UNSENT
+from newsletter.foundation import safety
 from newsletter.foundation.clock import the_clock
+from newsletter.foundation.database import db
+from newsletter.foundation.errors import NewsletterError
 from newsletter.newsletters.models import Approval, newsletter, newsletters
 from newsletter.staff.rights import Right
 from newsletter.stories.models import Mark, marks_of
 from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+from newsletter.web.formats import moment
 from newsletter.web.security import error_page, mail_in_a_frame
 
-OPEN = {EditionState.PLANNED, EditionState.DRAFTED, EditionState.APPROVED}
+ONE = "/editions/<int(max=2147483647):id>"
 
 
 @pages.get("/editions", endpoint="editions")
@@ -30,14 +44,22 @@ def show_all() -> str:
         editions=latest,
         counts=states_of_each([one.id for one in latest]),
         newsletters=newsletters(),
+        slots=slots(),
         may_edit=me().may(Right.EDIT),
     )
 
 
-@pages.get("/editions/<int(max=2147483647):id>", endpoint="edition")
+def slots() -> list[tuple[int, str]]:
+    """Every slot with its newsletter's name."""
+    return [(slot.id, f"{one.name}, {slot.label}") for one in newsletters() for slot in one.slots]
+
+
+@pages.get(ONE, endpoint="edition")
 @staff_only
 def show(id: int) -> str:
     shown, now = edition(id), the_clock().now()
+    findings = checking.findings(shown, now)
+    blocked = shown.state is EditionState.DRAFTED and any(one.blocking for one in findings)
     return render_template(
         "admin/edition.html",
         edition=shown,
@@ -45,49 +67,123 @@ def show(id: int) -> str:
         pinned={mark.story_id for mark in marks_of(shown.newsletter_id) if mark.mark is Mark.PINNED},
         states=[(state.value, count) for state, count in states_of(id).items()],
         skips=skips_of(id),
-        audience_now=releasing.audience_now(shown.slot_id, shown.local_date),
+        received=correcting.received(shown),
+        others=others_of_the_day(shown),
+        corrects=db.session.get(Revision, shown.corrects_id) if shown.corrects_id else None,
+        audience_now=audience.expected(shown),
+        findings=findings,
         may_edit=me().may(Right.EDIT),
         may_send=me().may(Right.SEND),
         late=now >= shown.start_by,
-        actions=_actions(shown),
-        next_step=next_step(shown, now),
+        actions=actions_of(shown) - ({"approve", "send"} if blocked else set()),
+        next_step=next_step(shown, now, blocked),
+        nothing_starts=_nothing_starts(shown, now),
+        seconds_left=_seconds_left(shown, now),
     )
 
 
-def _actions(shown: Edition) -> set[str]:
+def actions_of(shown: Edition) -> set[str]:
     """What can be done with an edition now, whoever may do it."""
+    state, cooling = shown.state, _cools_off(shown)
+    going = state is EditionState.SENDING and shown.reason is None
+    draft = state in (EditionState.PLANNED, EditionState.DRAFTED) and shown.corrects_id is None
+    left_out = state is EditionState.SKIPPED and shown.kind is EditionKind.DAILY
     can = {
-        "approve": shown.state is EditionState.DRAFTED and shown.held_at is None,
-        "send": shown.state in (EditionState.DRAFTED, EditionState.APPROVED),
-        "hold": shown.held_at is None and shown.state in OPEN | {EditionState.SENDING},
+        "approve": state is EditionState.DRAFTED and shown.held_at is None,
+        "send": state in (EditionState.DRAFTED, EditionState.APPROVED) and not cooling,
+        "pull_back": cooling,
+        "pause": going and shown.paused_at is None and shown.held_at is None,
+        "unpause": going and shown.paused_at is not None,
+        "hold": shown.held_at is None and state in OPEN and not cooling,
         "resume": shown.held_at is not None,
-        "recompose": shown.state in (EditionState.PLANNED, EditionState.DRAFTED),
+        "recompose": draft or left_out,
+        "edit": state in (EditionState.DRAFTED, EditionState.APPROVED) and not cooling,
+        "pull_story": state in UNSENT and state is not EditionState.DRAFTED and shown.reason is None,
+        "cancel": state in OPEN or going,
+        "correct": state in (EditionState.SENDING, EditionState.SENT),
     }
     return {name for name, possible in can.items() if possible}
 
 
-def next_step(shown: Edition, now: datetime) -> str:
-    """What will happen next to an edition by itself, in a sentence."""
-    at = f"{shown.slot.label} time"
+def _cools_off(shown: Edition) -> bool:
+    return shown.send_at is not None and shown.state is EditionState.APPROVED
+
+
+def _seconds_left(shown: Edition, now: datetime) -> int | None:
+    """Until a Send by hand takes effect; None when nothing is to be waited for."""
+    if shown.send_at is None or not _cools_off(shown):
+        return None
+    return max(0, round((shown.send_at - now).total_seconds()))
+
+
+def _nothing_starts(shown: Edition, now: datetime) -> str | None:
+    """Why nothing starts by itself, for a page on which somebody waits for it."""
+    if shown.state not in (*OPEN, EditionState.SENDING):
+        return None
+    if (reason := safety.halted()) is not None:
+        return f"Nothing is sent: {reason}"
+    asleep = releasing.asleep_since(now) if shown.state in OPEN else None
+    if asleep is None:
+        return None
+    return f"The scheduler gave no sign of life since {moment(asleep)}. Nothing starts until it runs again."
+
+
+def next_step(shown: Edition, now: datetime, blocked: bool = False) -> str:
+    """What will happen next to an edition by itself, in a sentence or two. `blocked` is by what preflight found."""
     if shown.held_at is not None:
-        return f"Held: {shown.held_reason}. It goes nowhere until somebody sends or resumes it."
-    if shown.state in OPEN and now >= shown.start_by:
+        return f"Held: {shown.held_reason}. {_while_stopped(shown)}"
+    if shown.paused_at is not None:
+        return f"Paused since {moment(shown.paused_at, shown.slot.zone)}. {_while_stopped(shown)}"
+    if shown.state is EditionState.SENDING:
+        return _going_out(shown)
+    if shown.send_at is not None and shown.state in OPEN:
+        return f"It goes out at {moment(shown.send_at, shown.slot.zone)}, unless somebody pulls it back."
+    if shown.state in OPEN:
+        return _ahead(shown, now, blocked)
+    why = f": {shown.reason}" if shown.reason else ""
+    ends = {
+        EditionState.SENT: f"It was stopped before its end{why}." if why else "It has gone out.",
+        EditionState.SKIPPED: f"It was left out{why}.",
+        EditionState.CANCELLED: f"It was cancelled{why}.",
+    }
+    return ends[shown.state]
+
+
+def _while_stopped(shown: Edition) -> str:
+    if shown.state is EditionState.SENDING:
+        return f"Nothing more goes out until somebody goes on, and what has not gone out by {_end(shown)} expires."
+    return "It goes nowhere until somebody sends or resumes it."
+
+
+def _going_out(shown: Edition) -> str:
+    if shown.reason is None:
+        return f"It is going out now. What has not gone out by {_end(shown)} expires."
+    return f"It was ended: {shown.reason}. What was on its way at that moment still arrives."
+
+
+def _ahead(shown: Edition, now: datetime, blocked: bool) -> str:
+    if shown.kind is not EditionKind.DAILY:
+        return "It goes out when somebody sends it, and never by itself."
+    if now >= shown.start_by:
         return "It has missed its hour, so it does not go out by itself any more."
+    at = shown.slot.label if shown.slot.zone == "UTC" else f"{shown.slot.label} time"
     if shown.state is EditionState.DRAFTED and shown.newsletter.approval is Approval.AUTO:
+        if blocked:
+            return f"As it is, it is held at {at}, because of what stands below."
         return f"It goes out by itself at {at}, unless somebody holds it."
     sentences = {
         EditionState.PLANNED: "It has no draft yet.",
         EditionState.DRAFTED: f"It waits for somebody to approve it, and would then go out at {at}.",
-        EditionState.APPROVED: f"It goes out at {at}. Its content cannot change any more.",
-        EditionState.SENDING: "It is going out now.",
-        EditionState.SENT: "It has gone out.",
-        EditionState.SKIPPED: f"It was skipped: {shown.reason}.",
-        EditionState.CANCELLED: f"It was cancelled: {shown.reason}.",
+        EditionState.APPROVED: f"It goes out at {at}. What readers get is settled.",
     }
     return sentences[shown.state]
 
 
-@pages.get("/editions/<int(max=2147483647):id>/preview/<any(html, text):form>")
+def _end(shown: Edition) -> str:
+    return moment(shown.finish_by, shown.slot.zone)
+
+
+@pages.get(f"{ONE}/preview/<any(html, text):form>")
 @staff_only
 def preview(id: int, form: str) -> ResponseReturnValue:
     shown = edition(id)
@@ -114,41 +210,43 @@ def compose() -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int(max=2147483647):id>/recompose")
+@pages.post(f"{ONE}/recompose")
 @needs(Right.EDIT)
 def recompose(id: int) -> ResponseReturnValue:
-    shown, by = edition(id), me().actor
-    slot, local_date = shown.slot, shown.local_date
+    by = me().actor
     return attempt(
-        lambda: publishing.compose(slot, local_date, the_clock().now(), by),
+        lambda: adding.compose_again(id, the_clock().now(), by),
         "It is composed again from the latest stories.",
         url_for("admin.edition", id=id),
     )
 
 
-@pages.post("/editions/<int(max=2147483647):id>/approve")
+@pages.post(f"{ONE}/approve")
 @needs(Right.EDIT)
 def approve(id: int) -> ResponseReturnValue:
-    by = me().actor
+    by, typed = me().actor, request.form.get("audience")
     return attempt(
-        lambda: releasing.approve(id, the_clock().now(), by),
+        lambda: releasing.approve(id, the_clock().now(), by, typed_audience=typed),
         "Approved. What readers will get is settled now.",
         url_for("admin.edition", id=id),
     )
 
 
-@pages.post("/editions/<int(max=2147483647):id>/send")
+@pages.post(f"{ONE}/send")
 @needs(Right.SEND)
 def send(id: int) -> ResponseReturnValue:
-    by, typed = me().actor, request.form.get("typed_date")
-    return attempt(
-        lambda: releasing.send(id, the_clock().now(), by, typed),
-        "It is going out.",
-        url_for("admin.edition", id=id),
-    )
+    by, typed, readers = me().actor, request.form.get("typed_date"), request.form.get("audience")
+    try:
+        found = releasing.send(id, the_clock().now(), by, typed, typed_audience=readers)
+    except NewsletterError as error:
+        flash(str(error), "problem")
+    else:
+        cools = "Sent. It goes out in a moment; until then you can pull it back."
+        flash(cools if found.state in OPEN else "It is going out.", "done")
+    return redirect(url_for("admin.edition", id=id), 303)
 
 
-@pages.post("/editions/<int(max=2147483647):id>/hold")
+@pages.post(f"{ONE}/hold")
 @needs(Right.EDIT)
 def hold(id: int) -> ResponseReturnValue:
     by, reason = me().actor, request.form.get("reason", "")
@@ -159,7 +257,7 @@ def hold(id: int) -> ResponseReturnValue:
     )
 
 
-@pages.post("/editions/<int(max=2147483647):id>/resume")
+@pages.post(f"{ONE}/resume")
 @needs(Right.EDIT)
 def resume(id: int) -> ResponseReturnValue:
     by = me().actor

@@ -11,7 +11,8 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.delivery import releasing
-from newsletter.editions import publishing, withdrawing
+from newsletter.editions import withdrawing
+from newsletter.editions.adding import compose_again
 from newsletter.editions.models import edition
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError, NotFound
@@ -139,9 +140,8 @@ def say(id: int) -> ResponseReturnValue:
 
 def _compose_again(edition_id: int, done: str) -> None:
     """Raises NotComposed, EditionUnknown."""
-    drafted = edition(edition_id)
     try:
-        publishing.compose(drafted.slot, drafted.local_date, the_clock().now(), me().actor)
+        compose_again(edition_id, the_clock().now(), me().actor)
     except NewsletterError as error:
         raise NotComposed(done=done, problem=error) from error
 

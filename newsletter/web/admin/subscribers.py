@@ -1,10 +1,11 @@
-"""Readers: find, look up, invite, suppress."""
+"""Readers: find, look up, invite, suppress, erase."""
 
 from __future__ import annotations
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from newsletter import privacy
 from newsletter.delivery.models import deliveries_to
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.secrets import the_keys
@@ -14,7 +15,8 @@ from newsletter.mail.addresses import AddressInvalid, normalise
 from newsletter.newsletters.models import newsletters
 from newsletter.staff.rights import Right
 from newsletter.subscribers import signing_up, suppressing
-from newsletter.subscribers.models import active_counts, consent_story, search, subscriber
+from newsletter.subscribers.consent import Origin
+from newsletter.subscribers.models import Subscriber, active_counts, consent_story, search, subscriber
 from newsletter.subscribers.signing_up import NeverMailed
 from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
 
@@ -53,6 +55,7 @@ def show(id: int) -> str:
         newsletter_names={newsletter.id: newsletter.name for newsletter in newsletters()},
         mails=outbox.mails_to(person.address),
         suppressions=sorted(suppression.reasons(person.address_hash)),
+        may_help=me().may(Right.HELP_SUBSCRIBERS),
     )
 
 
@@ -84,12 +87,33 @@ def add() -> ResponseReturnValue:
 def suppress(id: int) -> ResponseReturnValue:
     person = subscriber(id)
     back = url_for("admin.subscriber", id=id)
-    if normalise(request.form.get("address_typed", "").strip()) != person.normalised:
-        flash("Nothing was changed: the address you typed is not the one on this page.", "problem")
+    if not _typed(person):
         return redirect(back, 303)
     note, now, by = request.form.get("note", ""), the_clock().now(), me().actor
     return attempt(
         lambda: suppressing.suppress(person.address, note, now, the_keys(), by),
         f"{person.address} is never mailed again.",
         back,
+    )
+
+
+def _typed(person: Subscriber) -> bool:
+    """Whether the person's address was typed, as for acts that cannot be undone; says so if not."""
+    if normalise(request.form.get("address_typed", "").strip()) == person.normalised:
+        return True
+    flash("Nothing was changed: the address you typed is not the one on this page.", "problem")
+    return False
+
+
+@pages.post("/subscribers/<int(max=2147483647):id>/erase", endpoint="erase_subscriber")
+@needs(Right.HELP_SUBSCRIBERS)
+def erase(id: int) -> ResponseReturnValue:
+    person = subscriber(id)
+    if not _typed(person):
+        return redirect(url_for("admin.subscriber", id=id), 303)
+    by = me().actor
+    return attempt(
+        lambda: privacy.erase(id, Origin(ip=by.ip), the_clock().now(), the_keys(), by),
+        f"{person.address} is erased.",
+        url_for("admin.subscribers"),
     )

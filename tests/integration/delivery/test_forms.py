@@ -22,6 +22,7 @@ from tests.conftest import House
 from tests.support.confirming import ask, confirm
 from tests.support.newsroom import SUBJECTS, Paper, delivery, found, ledger_of, send
 from tests.support.newsroom import sending as sending_to
+from tests.support.pseudo import KANA, speaking
 
 ANN, BOB, CLEO, DAN = "ann@example.org", "bob@example.org", "cleo@example.org", "dan@example.org"
 
@@ -52,7 +53,7 @@ def sealed(house: House, edition_id: int) -> list[str]:
 
 
 def word(house: House, **words: str) -> None:
-    """Write a word into the stored parts of each language, since all of them speak English so far."""
+    """Write a word into the stored parts of each language, by which a mail shows which of them it was."""
     with house.app.app_context(), transaction() as session:
         for language, text in words.items():
             session.execute(
@@ -193,6 +194,49 @@ def test_each_reader_gets_the_words_in_the_language_of_their_choice_and_the_othe
     assert greeted == {ANN: "Guten Morgen", BOB: "おはよう", CLEO: "Good morning", DAN: "Guten Morgen"}
     assert "<!-- Guten Morgen -->" in content(mail_to(house, ANN), "html")
     assert ledger_of(house, edition_id) == {"accepted": 4}
+
+
+def test_the_words_around_the_stories_are_in_the_reader_s_language_and_the_stories_in_the_newsletter_s(
+    house: House,
+) -> None:
+    with speaking("ja", KANA):
+        _, edition_id = drafted(house, ANN, BOB, bob="ja")
+        send(house, edition_id)
+        house.work()
+    ann, bob = (content(mail_to(house, address), "plain") for address in (ANN, BOB))
+    assert "Tuesday, 3 March 2026" in ann
+    assert "2026年3月3日火曜日" in bob
+    assert "Leave with one click" in ann
+    assert "Leave with one click" not in bob
+    for text in (ann, bob):
+        assert all(subject in text for subject in SUBJECTS)
+    html = content(mail_to(house, BOB), "html")
+    assert '<html lang="en"' in html
+    assert ' lang="ja" dir="ltr"' in html
+
+
+def test_a_welcome_copy_and_the_edition_lead_to_the_same_page(house: House) -> None:
+    paper, _ = sending_to(house, BOB)
+    confirm(house, ask(house, ANN, paper))
+    house.work()
+
+    path = "/editions/morning-post/2026-03-03"
+    for address in (ANN, BOB):
+        (mail,) = house.inbox.editions_of(address)
+        assert f"View in browser:\n{house.links.to(path)}\n" in content(mail.message, "plain").replace("\r\n", "\n")
+        assert f'href="{house.links.to(path)}"' in content(mail.message, "html")
+    assert house.browser.get(path).status_code == 200
+
+
+def test_a_single_mail_says_the_slot_in_the_reader_s_language(house: House) -> None:
+    paper = found(house, zone="Asia/Tokyo")
+    for address, language in ((ANN, "ja"), (BOB, "en")):
+        confirm(house, ask(house, address, paper, language=language))
+    house.work()
+    ann, bob = (content(house.inbox.of(address)[-1].message, "plain") for address in (ANN, BOB))
+    assert "06:00" in ann
+    assert "東京" in ann
+    assert "06:00 Tokyo time" in bob
 
 
 def test_what_nobody_reads_is_not_rendered(house: House) -> None:

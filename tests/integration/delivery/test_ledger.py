@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from newsletter.delivery import ledger, releasing
+from newsletter.delivery import audience, ledger, releasing
 from newsletter.delivery.ledger import LEASE, Claimed, Shard
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
 from newsletter.editions.models import EditionState
@@ -57,7 +57,7 @@ def test_the_audience_is_the_slot_s_active_readers_and_says_who_is_left_out(eith
 
     edition_id = paper.draft()
     with house.app.app_context():
-        expected = releasing.audience_now(paper.slot_id, house.now.date())
+        expected = audience.audience_now(paper.slot_id, house.now.date())
     send(house, edition_id)
 
     assert ledger_of(house, edition_id) == {"pending": 1, "skipped(paused)": 1, "skipped(suppressed)": 1}
@@ -220,7 +220,7 @@ def test_who_confirms_during_the_freeze_waits_and_is_not_in(
 
     assert ledger_of(house, edition_id) == {"pending": 1}
     with house.app.app_context():
-        assert releasing.audience_now(paper.slot_id, house.now.date()) == 2, "both have the next one"
+        assert audience.audience_now(paper.slot_id, house.now.date()) == 2, "both have the next one"
 
 
 def ask(house: House, paper: Paper, address: str) -> str:

@@ -579,6 +579,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_copy_leaves_it_uncertain_and_it_i
     [(1, {"accepted": 1}, ["welcome", "edition"]), (2, {"uncertain": 1}, ["welcome"])],
     ids=["at the welcome", "at the copy"],
 )
+@pytest.mark.slow
 def test_a_worker_that_is_killed_at_a_mail_loses_no_copy_and_doubles_none(
     build_house: BuildHouse, either_database: str, tmp_path: Path, mail: int, left: dict[str, int], came: list[str]
 ) -> None:

@@ -151,7 +151,7 @@ def test_of_an_edition_with_nothing_left_nothing_more_goes_out(house: House) -> 
     house.work()
     assert ledger_of(house, edition_id) == {"skipped(cancelled)": 2}
     assert [*house.inbox.of(ANN), *house.inbox.of(BOB)] == []
-    assert edition_state(house, edition_id) == EditionState.SENT
+    assert edition_state(house, edition_id) == EditionState.CANCELLED, "it reached nobody"
 
 
 def test_a_sent_edition_is_not_changed(house: House) -> None:

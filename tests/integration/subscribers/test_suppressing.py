@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newsletter.delivery import releasing
+from newsletter.delivery import audience
 from newsletter.foundation.audit import COMMAND, Actor, ActorKind
 from newsletter.mail import suppression
 from newsletter.mail.addresses import AddressInvalid
@@ -105,7 +105,7 @@ def test_a_reader_who_is_suppressed_stays_on_record_and_is_in_no_audience(either
     suppress(house)
     assert state_of(house) == [SubscriptionState.ACTIVE]
     with house.app.app_context():
-        assert releasing.audience_now(paper.slot_id, house.now.date()) == 1
+        assert audience.audience_now(paper.slot_id, house.now.date()) == 1
 
 
 def test_a_link_that_was_mailed_before_does_not_get_around_it(house: House) -> None:

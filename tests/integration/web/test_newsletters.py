@@ -35,9 +35,21 @@ OTHER = {
     "reply_to": "answers@example.org",
     "postal_address": "1 Quay Street, Port Ellery",
     "accent": "#1f4e5f",
+    "logo_url": "https://cdn.paper.example/logo.png",
+    "typeface": "sans",
     "days": ["1", "3", "5"],
+    "skip_dates": "2026-12-25, 2027-01-01",
     "cutoff_minutes": "90",
     "approval": "manual",
+    "cooling_minutes": "10",
+    "subject_pattern": "{name}: {lead}",
+    "link_tags": "utm_source=daily&utm_medium=email",
+    "thin_day": "widen",
+    "block_text": "The bridge walk is on Sunday. <Come along!>",
+    "block_label": "From our sponsor",
+    "block_link": "Sign up for the walk",
+    "block_url": "https://walk.example/sunday?from=post&x=1",
+    "block_after": "2",
     "pictures": "link",
     "items_at_most": "12",
     "items_at_least": "4",
@@ -49,6 +61,8 @@ OTHER = {
     "topic": "military",
 }
 """Another value for everything that can be set."""
+
+CHOICES = ("approval", "pictures", "thin_day", "typeface")
 
 
 @dataclass(frozen=True)
@@ -153,6 +167,40 @@ def test_only_what_changed_is_in_the_record(room: Room) -> None:
         ("sections", ", ".join(map(str, range(21))), "write up to 20 different names with commas between them"),
         ("sections", "x" * 121, "write 1 to 120 characters on one line"),
         ("approval", "nobody", "write manual or auto"),
+        ("skip_dates", "25.12.2026", "“25.12.2026” is no date; write dates like 2026-12-25"),
+        ("skip_dates", "2026-12-25, 2026-02-29", "“2026-02-29” is no date"),
+        ("skip_dates", "2026-12-25T06:00", "is no date"),
+        ("skip_dates", "٢٠٢٦-١٢-٢٥", "is no date"),
+        ("cooling_minutes", "61", "write a number from 0 to 60"),
+        ("cooling_minutes", "-1", "write a number from 0 to 60"),
+        ("subject_pattern", "{Lead}", "there is no {Lead}; there are {lead}, {name}, {date}, {count}"),
+        ("subject_pattern", "{}", "there is no {}; there are {lead}"),
+        ("subject_pattern", "{lead", "a brace stands alone; write {lead}, {name}, {date}, {count} whole"),
+        ("subject_pattern", "{lead!r}", "there is no {lead!r}"),
+        ("subject_pattern", "{{lead}}", "a brace stands alone"),
+        ("subject_pattern", "x" * 201, "write at most 200 characters on one line"),
+        ("subject_pattern", "{lead}\r\nBcc: victim@example.org", "write at most 200 characters on one line"),
+        ("link_tags", "utm_source", "write them like utm_source=daily&utm_medium=email"),
+        ("link_tags", "utm_source=our paper", "write them like utm_source=daily"),
+        ("link_tags", "a=1&&b=2", "write them like utm_source=daily"),
+        ("link_tags", 'a="><script>', "write them like utm_source=daily"),
+        ("link_tags", "a=%zz", "write them like utm_source=daily"),
+        ("link_tags", "a=1&a=2", "write each name once"),
+        ("link_tags", "a=" + "x" * 300, "at most 300 characters"),
+        ("logo_url", "http://cdn.paper.example/logo.png", "write it whole, like https://www.example.org/page"),
+        ("logo_url", "/logo.png", "write it whole, like https://"),
+        ("logo_url", "javascript:alert(1)", "write it whole, like https://"),
+        ("block_url", "www.paper.example", "write it whole, like https://"),
+        ("block_url", "https://me@walk.example/", "write it whole, like https://"),
+        ("block_url", "https://walk.example/a b", "write it whole, like https://"),
+        ("block_label", "", "say what the note is, such as “From our sponsor”"),
+        ("block_label", "x" * 61, "write at most 60 characters on one line"),
+        ("block_text", "x" * 601, "write at most 600 characters on one line"),
+        ("block_link", "x" * 101, "write at most 100 characters on one line"),
+        ("block_after", "51", "write a number from 1 to 50"),
+        ("block_after", "0", "write a number from 1 to 50"),
+        ("thin_day", "sleep", "write hold or skip or widen"),
+        ("typeface", "comic", "write serif or sans"),
         ("pictures", "", "write own or link or none"),
         ("topic", "gardening", "there is no topic 'gardening', but there is: military"),
         ("topic", "name = [", "not TOML"),
@@ -179,10 +227,10 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_saved(
     assert len(said) < 400
     assert again.root.findtext(".//title").startswith("Error: ")
     kept = {key: value for key, value in again.fields("Save").items() if key in OTHER}
-    assert {key: kept[key] for key in typed if key not in ("approval", "pictures", field)} == {
-        key: typed[key] for key in typed if key not in ("approval", "pictures", field)
+    assert {key: kept[key] for key in typed if key not in (*CHOICES, field)} == {
+        key: typed[key] for key in typed if key not in (*CHOICES, field)
     }
-    if "\x00" not in text and "\n" not in text and field not in ("approval", "pictures"):
+    if "\x00" not in text and "\n" not in text and field not in CHOICES:
         assert kept[field] == text
     assert everything(room.house) == before
 
@@ -313,3 +361,17 @@ def test_what_the_page_sets_counts_from_the_next_draft_on(room: Room) -> None:
     assert len(paper.compose().choices) == 5
     room.open().press("Save", items_at_most="3")
     assert len(paper.compose().choices) == 3
+
+
+def test_dates_without_an_edition_are_kept_in_their_order_and_each_once(room: Room) -> None:
+    room.open().press("Save", skip_dates=" 2027-01-01,2020-02-29 ,, 2027-01-01 ")
+    assert room.stored()["skip_dates"] == "2020-02-29, 2027-01-01"
+    with room.house.app.app_context():
+        assert newsletter("morning-post").skip_dates == ["2020-02-29", "2027-01-01"]
+    room.open().press("Save", skip_dates="")
+    assert room.stored()["skip_dates"] == ""
+
+
+def test_tags_may_begin_with_a_question_mark_and_hold_what_is_escaped(room: Room) -> None:
+    room.open().press("Save", link_tags="?utm_source=m%C3%BCnchen&utm_campaign=a+b")
+    assert room.stored()["link_tags"] == "utm_source=m%C3%BCnchen&utm_campaign=a+b"

@@ -83,6 +83,9 @@ DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
     ("admin.link", "GET"): EVERYBODY,
     ("admin.link", "POST"): EVERYBODY,
     ("admin.sign_out", "POST"): STAFF,
+    ("admin.inbox", "GET"): EVERYBODY,
+    ("admin.inbox", "POST"): EVERYBODY,
+    ("admin.inbox_preview", "GET"): EVERYBODY,
     ("admin.home", "GET"): STAFF,
     ("admin.sources", "GET"): STAFF,
     ("admin.subscribers", "GET"): STAFF,
@@ -90,6 +93,12 @@ DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
     ("admin.add_subscriber", "GET"): STAFF,
     ("admin.add_subscriber", "POST"): STAFF,
     ("admin.suppress", "POST"): STAFF,
+    ("admin.erase_subscriber", "POST"): STAFF,
+    ("admin.blocklist", "GET"): STAFF,
+    ("admin.block", "POST"): STAFF,
+    ("admin.unblock", "POST"): STAFF,
+    ("admin.me", "GET"): STAFF,
+    ("admin.me", "POST"): STAFF,
     ("admin.editions", "GET"): STAFF,
     ("admin.edition", "GET"): STAFF,
     ("admin.preview", "GET"): STAFF,
@@ -101,6 +110,17 @@ DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
     ("admin.resume", "POST"): EDITORS,
     ("admin.stories", "GET"): STAFF,
     ("admin.story", "GET"): STAFF,
+    ("admin.edit_edition", "GET"): EDITORS,
+    ("admin.edit_edition", "POST"): EDITORS,
+    ("admin.pull_back", "POST"): EDITORS,
+    ("admin.pause", "POST"): EDITORS,
+    ("admin.unpause", "POST"): EDITORS,
+    ("admin.cancel", "POST"): EDITORS,
+    ("admin.skip_day", "POST"): EDITORS,
+    ("admin.pull_story", "POST"): EDITORS,
+    ("admin.correct", "POST"): EDITORS,
+    ("admin.special", "GET"): EDITORS,
+    ("admin.special", "POST"): EDITORS,
     ("admin.say_of_story", "POST"): EDITORS,
     ("admin.add_story", "GET"): EDITORS,
     ("admin.add_story", "POST"): EDITORS,
@@ -130,7 +150,7 @@ def rules(house: House, method: str, below: str = "/") -> list[Rule]:
 def path_of(house: House, rule: Rule, **values: object) -> str:
     with house.app.test_request_context():
         known = {"filename": "newsletter.css", "slug": "morning-post", "form": "html", "token": "x"}
-        known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo"}
+        known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo", "deed": "hold"}
         known |= {"month": "2026-03", "day": "2026-03-03", "slot_id": 1} | values
         path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
     return path.removeprefix("http://")
@@ -145,7 +165,7 @@ def furnished(house: House) -> dict[str, dict[str, object]]:
         edition = publishing.compose(newsletter(None).default_slot, house.now.date(), house.now, SYSTEM)
         person = db.session.scalars(sa.select(Subscriber)).one()
         ids = {"admin.subscriber": person.id, "admin.edition": edition.id, "admin.preview": edition.id}
-        ids |= {"admin.story": story_id, "admin.edit_story": story_id}
+        ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
     return {
         **{endpoint: {"id": id} for endpoint, id in ids.items()},
         "public.confirm": {"token": confirm.rpartition("/")[2]},
@@ -301,7 +321,8 @@ def test_every_form_of_the_staffs_side_wants_its_token(house: House) -> None:
     arguments = furnished(house)
     owner, other = signed_in(house), signed_in(house)
     before = everything(house)
-    posts = rules(house, "POST", "/admin/")
+    by_their_link = {"admin.inbox"}  # the token in its address is the key; there is no cookie to ride on
+    posts = [rule for rule in rules(house, "POST", "/admin/") if rule.endpoint not in by_their_link]
     assert len(posts) >= 10
     for rule in posts:
         path = path_of(house, rule, **arguments.get(rule.endpoint, arguments["admin.edition"]))

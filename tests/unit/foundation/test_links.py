@@ -63,8 +63,9 @@ def test_a_link_with_one_changed_character_opens_nothing_else(
 @example("." + "A" * 5000)
 def test_anything_that_is_no_link_is_called_damaged(token: str) -> None:
     for purpose in Purpose:
-        with pytest.raises(LinkInvalid):
-            LINKS.read(purpose, token)
+        for read in (LINKS.read, LINKS.read_for):
+            with pytest.raises(LinkInvalid):
+                read(purpose, token)
 
 
 def test_a_link_is_good_until_its_moment_and_not_at_it() -> None:
@@ -92,6 +93,30 @@ def test_a_link_stands_below_our_own_address_in_characters_that_every_mail_progr
 
 def test_a_link_holds_an_id_and_no_more() -> None:
     assert LINKS.make(Purpose.UNSUBSCRIBE, 7) == LINKS.make(Purpose.UNSUBSCRIBE, 7)
+
+
+# Links that are bound to one person
+
+
+@given(ids, ids, purposes)
+def test_a_link_for_one_person_names_both_and_is_no_link_for_everybody(
+    subject: int, person: int, purpose: Purpose
+) -> None:
+    token = LINKS.make_for(purpose, subject, person)
+    assert LINKS.read_for(purpose, token) == (subject, person)
+    with pytest.raises(LinkInvalid):
+        LINKS.read(purpose, token)
+    with pytest.raises(LinkInvalid):
+        LINKS.read_for(purpose, LINKS.make(purpose, subject))
+
+
+@given(ids, ids, purposes, purposes)
+def test_a_link_for_one_person_opens_no_other_purpose_s_page(
+    subject: int, person: int, made_for: Purpose, shown_to: Purpose
+) -> None:
+    if made_for is not shown_to:
+        with pytest.raises(LinkInvalid):
+            LINKS.read_for(shown_to, LINKS.make_for(made_for, subject, person))
 
 
 # Return paths (VERP)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsletter.foundation.languages import Words
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid, normalise, parse, wire, without_tag
 
@@ -114,6 +115,40 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("ann at example.org", addresses.NO_AT),
+        ("ann@example.org,bob@example.org", addresses.TWO_ATS),
+        ("ann lee@example.org", addresses.SPACE),
+        ("ann@exam\tple.org", addresses.SPACE),
+        ("ann@exa\N{ZERO WIDTH JOINER}mple.org", addresses.UNSEEN),
+        ("ann\x00@example.org", addresses.UNSEEN),
+        ("@example.org", addresses.NO_NAME),
+        ("ann@", addresses.NO_DOMAIN),
+        ("ann@localhost", addresses.NO_DOMAIN),
+        ("an..n@example.org", addresses.DOT),
+        ("ann.@example.org", addresses.DOT),
+        ("ann@example.org.", addresses.DOT),
+        ("ann@example.org\N{IDEOGRAPHIC FULL STOP}", addresses.DOT),
+        ("a" * 65 + "@example.org", addresses.LONG_PART),
+        ("ann@" + "b" * 64 + ".org", addresses.LONG_PART),
+        ("änn@example.org", addresses.LETTERS),
+        ('"ann"@example.org', addresses.LETTERS),
+        ("\N{KELVIN SIGN}ate@example.org", addresses.LETTERS),
+        ("ann@192.0.2.1", addresses.DOMAIN),
+        ("ann@ex_ample.org", addresses.DOMAIN),
+        ("ann@xn--a.org", addresses.DOMAIN),
+        ("=?utf-8?q?ann?=@example.org", addresses.OTHERWISE),
+        ("ann@" + "b" * 255, addresses.TOO_LONG),
+    ],
+)
+def test_a_refusal_says_what_its_writer_can_see_to_be_wrong(typed: str, problem: str) -> None:
+    with pytest.raises(AddressInvalid) as caught:
+        parse(typed)
+    assert caught.value.subject["problem"] is problem
+
+
 def test_a_megabyte_is_refused_with_a_short_sentence() -> None:
     with pytest.raises(AddressInvalid) as caught:
         parse("a" * 1_000_000 + "@example.org")
@@ -164,6 +199,21 @@ def test_an_international_domain_goes_over_the_wire_in_ascii() -> None:
     assert wire("ann@mañana.example.org") == "ann@xn--maana-pta.example.org"
     assert wire("ann@faß.example") == "ann@xn--fa-hia.example", "not ss: that is somebody else's domain (RFC 5894 §7.2)"
     assert wire("ann@example.org") == "ann@example.org"
+
+
+PROBLEMS = {words for words in vars(addresses).values() if isinstance(words, Words)}
+ODD = st.text("a@. <\x00é漢。-_", max_size=30) | st.sampled_from([*NOT_ADDRESSES.values()])
+
+
+@given(text=st.text(max_size=30) | ODD)
+@settings(max_examples=150)
+def test_whatever_is_refused_is_so_in_words_that_can_be_translated(text: str) -> None:
+    """And in none of the library’s, which are English only."""
+    if not text.strip() or addresses.is_one(text):
+        return
+    with pytest.raises(AddressInvalid) as caught:
+        parse(text)
+    assert caught.value.subject["problem"] in PROBLEMS
 
 
 ATOM = st.text("abcXYZ019!#$%&'*+-/=?^_`{|}~", min_size=1, max_size=20)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from newsletter.foundation.config import MailConfig
 from newsletter.mail.message import Letter, Message, Reader, Sender, fill, mark
 from newsletter.mail.smtp import Outcome, SmtpTransport
-from tests.support.inbox import running_inbox
+from tests.support.inbox import Inbox
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
 MARKER = "0123456789abcdef"
@@ -269,14 +269,13 @@ def test_a_sender_at_an_international_domain_stands_in_the_header_in_ascii() -> 
 # On the wire
 
 
-def test_dots_at_the_start_of_lines_survive_smtp() -> None:
+def test_dots_at_the_start_of_lines_survive_smtp(inbox: Inbox) -> None:
     """RFC 5321 §4.5.2, and a lone dot does not end the mail."""
     text = ".\n..\n.hidden\n...\n\n.\r\n\n.tail"
     octets = Message(letter(text, None)).to(Reader("ann@example.org", "d1-abc@example.org"))
     stuffed = octets.replace(b"=2E", b".")  # as a mail would be whose encoder leaves dots alone
-    with running_inbox() as inbox:
-        with SmtpTransport(MailConfig(port=inbox.port), None).connected() as connection:
-            replies = [connection.send("post@example.org", "ann@example.org", one) for one in (octets, stuffed)]
-        assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 2
-        for received in inbox.mails:
-            assert part(received.message, "plain").rstrip() == canonical(text)
+    with SmtpTransport(MailConfig(port=inbox.port), None).connected() as connection:
+        replies = [connection.send("post@example.org", "ann@example.org", one) for one in (octets, stuffed)]
+    assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 2
+    for received in inbox.mails:
+        assert part(received.message, "plain").rstrip() == canonical(text)

@@ -1,0 +1,165 @@
+"""Sign-ups through the real web process, from many loopback addresses; and whether its answers tell who is known."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+
+from benchmarks import databases
+from benchmarks.apart import apart
+from benchmarks.figures import Figures
+from benchmarks.readers import fill
+from newsletter.foundation.audit import COMMAND
+from newsletter.foundation.clock import the_clock
+from newsletter.foundation.config import load
+from newsletter.foundation.database import db
+from newsletter.newsletters import settings
+from newsletter.newsletters.models import newsletter
+from newsletter.newsletters.settings import NewNewsletter
+from newsletter.operations import assembling
+from tests.support.ports import free_port
+
+PROCESSES, THREADS = 2, 2
+CLIENTS = 4
+ASKED_BY_ONE = 10
+"""Sign-ups from one address, fewer than the cap of an hour."""
+
+NOTE = (
+    "`newsletter web` with {processes} processes of {threads} threads each; {clients} visitors ask at a time, from "
+    "loopback addresses of their own, and every row is counted in the database afterwards. `auc` is how well the time "
+    "of an answer tells a reader's address from an unknown one, over {pairs} pairs in turns: at 0.5 not at all."
+)
+CONFIG = """\
+site_url = "http://127.0.0.1:{port}"
+[database]
+url = "{url}"
+[web]
+port = {port}
+workers = {processes}
+threads = {threads}
+[mail]
+transport = "folder"
+[sign_up]
+storm_requests = 1000000
+"""
+
+
+def measure(sign_ups: int, pairs: int, rounds: int) -> Figures:
+    note = NOTE.format(processes=PROCESSES, threads=THREADS, clients=CLIENTS, pairs=pairs)
+    figures = Figures(notes=[note])
+    for name, url in databases.each():
+        with url as address, _web(address, pairs) as port:
+            for number in range(rounds):
+                seconds, _ = apart(_ask_all, port, number, sign_ups)
+                figures.add(f"{name}_sign_ups_per_s", sign_ups / seconds)
+                assert _requests(address) == (number + 1) * sign_ups, "an answer came before its row was safe"
+            for number in range(rounds):
+                figures.add(f"{name}_auc", apart(_tell_apart, port, rounds + number, pairs)[0])
+    return figures
+
+
+@contextmanager
+def _web(url: str, readers: int) -> Iterator[int]:
+    with tempfile.TemporaryDirectory() as folder:
+        port, file = free_port(), Path(folder) / "config.toml"
+        file.write_text(CONFIG.format(port=port, url=url, processes=PROCESSES, threads=THREADS), "utf-8")
+        _set_up(file, readers)
+        web = subprocess.Popen([sys.executable, "-m", "newsletter", "--config", str(file), "web"])
+        try:
+            _wait_for(port)
+            yield port
+        finally:
+            web.terminate()
+            web.wait()
+
+
+def _set_up(file: Path, readers: int) -> None:
+    config = load(file)
+    assembling.upgrade(config)
+    app = assembling.assemble(config)
+    with app.app_context():
+        now = the_clock().now()
+        settings.add(NewNewsletter("bench", "Daily Headlines", "news@example.org"), now, COMMAND)
+        fill(newsletter(None), readers, now)
+        db.engine.dispose()
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("the web process did not come up")
+
+
+def _ask_all(port: int, number: int, sign_ups: int) -> float:
+    """Seconds until so many sign-ups were answered."""
+    asked = [(_from(number, n // ASKED_BY_ONE), f"new{number}.{n}@example.org") for n in range(sign_ups)]
+    shares = [asked[start::CLIENTS] for start in range(CLIENTS)]
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as visitors:
+        for done in [visitors.submit(_ask_each, port, share) for share in shares]:
+            done.result()
+    return time.perf_counter() - begun
+
+
+def _from(number: int, visitor: int) -> str:
+    """A loopback address of one visitor in one round."""
+    return f"127.{1 + number}.{visitor // 250}.{1 + visitor % 250}"
+
+
+def _ask_each(port: int, asked: Sequence[tuple[str, str]]) -> None:
+    for ip, address in asked:
+        _seconds_of(port, ip, address)
+
+
+def _seconds_of(port: int, ip: str, address: str) -> float:
+    """How long one sign-up takes, from the press to the last octet of the answer."""
+    body = urlencode({"email": address, "newsletter": "bench"})
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(ip, 0))
+    connection.connect()
+    begun = time.perf_counter()
+    connection.request("POST", "/subscribe", body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    seconds = time.perf_counter() - begun
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"a sign-up was answered with {answer.status}")
+    return seconds
+
+
+def _requests(url: str) -> int:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        found = connection.scalar(sa.text("SELECT count(*) FROM sign_up_requests"))
+    engine.dispose()
+    return int(found or 0)
+
+
+def _tell_apart(port: int, number: int, pairs: int) -> float:
+    """The chance that a reader's address is answered later than an unknown one; ties count half (Mann-Whitney)."""
+    chance = random.Random(number)
+    known, unknown = [], []
+    for n in range(pairs):
+        pair = [(known, f"reader{n}@example.org"), (unknown, f"nobody{n}@example.org")]
+        chance.shuffle(pair)
+        for place, (times, address) in enumerate(pair):
+            times.append(_seconds_of(port, _from(number, 2 * n + place), address))
+    later = sum((one > other) + (one == other) / 2 for one in known for other in unknown)
+    return later / pairs**2

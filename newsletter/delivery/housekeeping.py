@@ -1,0 +1,72 @@
+"""What is forgotten in every table when its time is over (DESIGN.md, rule 13; docs/retention.md)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from newsletter.delivery.models import COUNTED, Delivery, DeliveryKind, counted, skips_of, states_of
+from newsletter.editions.models import Edition, EditionState
+from newsletter.foundation import audit
+from newsletter.foundation.alerts import Alert
+from newsletter.foundation.audit import SYSTEM
+from newsletter.foundation.database import db, transaction
+from newsletter.foundation.retention import Kept, forget
+from newsletter.mail.outbox import OutboxMail, OutboxState
+from newsletter.staff.models import SignInFailure, SignInLink, StaffSession
+from newsletter.subscribers import housekeeping
+from newsletter.subscribers.models import SpentChallenge
+
+DONE = OutboxMail.state != OutboxState.PENDING
+
+RETENTION = (
+    housekeeping.REQUESTS,
+    Kept(SpentChallenge, SpentChallenge.expires_at, timedelta()),
+    Kept(SignInFailure, SignInFailure.at, timedelta(days=1)),
+    Kept(OutboxMail, OutboxMail.created_at, timedelta(days=30), (DONE,)),
+    Kept(SignInLink, SignInLink.expires_at, timedelta(days=90)),
+    Kept(StaffSession, StaffSession.expires_at, timedelta(days=90)),
+    Kept(Alert, Alert.resolved_at, timedelta(days=90)),
+)
+"""What is not named here, and is no delivery, is kept."""
+
+DELIVERIES = timedelta(days=90)
+"""From an edition's freeze. Afterwards there are only its counts."""
+
+
+def tidy(now: datetime) -> int:
+    """Forget what is past its time, and say how many rows."""
+    return sum(forget(one, now) for one in RETENTION) + sum(_only_counts(id, now) for id in _over(now))
+
+
+def _over(now: datetime) -> list[int]:
+    """Editions that are older than their deliveries are kept, and have some."""
+    return list(
+        db.session.scalars(
+            sa.select(Edition.id).where(
+                Edition.frozen_at < now - DELIVERIES,
+                Edition.state.in_((EditionState.SENT, EditionState.CANCELLED)),
+                sa.exists().where(Delivery.edition_id == Edition.id),
+            )
+        )
+    )
+
+
+def _only_counts(edition_id: int, now: datetime) -> int:
+    """Keep how many rows were in each state, in the audit log, which nobody can change, and delete the rows."""
+    with transaction():
+        if edition_id not in counted([edition_id]):
+            welcome = sa.select(sa.func.count()).where(
+                Delivery.edition_id == edition_id, Delivery.kind == DeliveryKind.WELCOME
+            )
+            audit.record(
+                SYSTEM,
+                COUNTED,
+                f"edition:{edition_id}",
+                now,
+                states={state.value: count for state, count in states_of(edition_id).items()},
+                skips={reason.value: count for reason, count in skips_of(edition_id).items()},
+                welcome_copies=db.session.scalar(welcome),
+            )
+    return forget(Kept(Delivery, Delivery.updated_at, timedelta(), (Delivery.edition_id == edition_id,)), now)

@@ -1,0 +1,294 @@
+"""Changing a draft by hand: its words, its stories' words, their order, and what is left out.
+
+Each save is a revision of its own, even a minute after the last: its number is then all that a second person's save
+needs to be compared with, and the revisions are the trail of who wrote what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from newsletter.editions import publishing
+from newsletter.editions.illustrating import illustrate
+from newsletter.editions.keeping import (
+    ORDER,
+    SECTION,
+    LeftOut,
+    by_hand,
+    copied,
+    fields_by_hand,
+    following,
+    left_out,
+    placed,
+)
+from newsletter.editions.models import Edition, EditionState, Item, Revision, edition_to_decide
+from newsletter.editions.wording import renewed, wording_of
+from newsletter.foundation import audit
+from newsletter.foundation.audit import Actor
+from newsletter.foundation.database import transaction
+from newsletter.foundation.errors import NewsletterError, Refused
+from newsletter.foundation.text import JOINERS
+from newsletter.stories.fetching import the_fetcher
+from newsletter.stories.models import withdrawn_among
+from newsletter.stories.pictures import the_pictures
+
+EDITION_FIELDS = ("subject", "preheader", "intro")
+ITEM_FIELDS = ("headline", "summary", "url", SECTION, "image_alt")
+LONGEST = {
+    "subject": 300,
+    "preheader": 300,
+    "intro": 2000,
+    "headline": 500,
+    "summary": 600,
+    "url": 2000,
+    SECTION: 100,
+    "image_alt": 500,
+}
+SEVERAL_LINES = ("intro",)
+USUAL = ("subject", "preheader")
+"""What the edition words by itself where nobody does."""
+
+
+class EditInvalid(NewsletterError):
+    """The {name} cannot be saved: {problem} Nothing was saved."""
+
+    def __init__(self, name: str, problem: str, item_id: int | None = None) -> None:
+        super().__init__(name=NAMES.get(name, name), problem=problem)
+        self.field = name
+        self.item_id = item_id
+        self.problem = problem
+
+
+NAMES = {
+    "preheader": "preview line",
+    "intro": "introduction",
+    "url": "link",
+    "image_alt": "picture’s description",
+    "position": "place",
+}
+"""What staff call the fields."""
+
+
+class EditedMeanwhile(Refused):
+    """Changed by {who} at {at:%H:%M} UTC; yours was not saved."""
+
+
+class NotEditable(Refused):
+    """This edition is {state}, so it cannot be changed. {remedy}"""
+
+
+REMEDIES = {
+    EditionState.PLANNED: "It has no draft yet; compose it first.",
+    EditionState.APPROVED: "Open it again for changes first; somebody must approve it once more then.",
+    EditionState.SENDING: "To mend what is going out, pull a story or make a correction.",
+    EditionState.SENT: "To mend what went out, make a correction.",
+    EditionState.SKIPPED: "Compose it again first.",
+    EditionState.CANCELLED: "Nothing more becomes of it.",
+}
+
+
+@dataclass(frozen=True)
+class ItemChange:
+    """What becomes of one item; None leaves a text as it is. `drop` leaves the story out of this edition for good,
+    until it is put back."""
+
+    item_id: int
+    headline: str | None = None
+    summary: str | None = None
+    url: str | None = None
+    section: str | None = None
+    image_alt: str | None = None
+    drop: bool = False
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a person wants of a draft; None leaves a text as it is, and an empty subject or preview line is the usual
+    one again.
+
+    `order` names items by their ids; those that it does not name come after, as they were. `back` are the ids of
+    stories that were left out before; they come last.
+    """
+
+    subject: str | None = None
+    preheader: str | None = None
+    intro: str | None = None
+    items: tuple[ItemChange, ...] = ()
+    order: tuple[int, ...] = ()
+    back: tuple[int, ...] = ()
+
+
+def change(
+    edition_id: int, revision_number: int, changes: Changes, now: datetime, by: Actor, *, reopen: bool = False
+) -> Revision:
+    """Save changes to the revision of that number, as a new one; the last one, when they change nothing.
+
+    `reopen` opens an approved edition again for it. Raises EditionUnknown; EditedMeanwhile when somebody saved a later
+    revision; NotEditable; EditInvalid; Refused for what does not belong to the edition. Then nothing is saved.
+    """
+    with transaction():
+        found = edition_to_decide(edition_id)
+        before = found.revision
+        if before is not None and revision_number < before.number and _is_open(found, reopen):
+            raise EditedMeanwhile(who=before.created_by, at=before.created_at)
+        if before is None or not _is_open(found, reopen):
+            raise NotEditable(state=found.state, remedy=REMEDIES[found.state])
+        if revision_number != before.number:
+            raise Refused(why=f"there is no revision {revision_number} of this edition.")
+        saved = _save(found, before, _checked(changes, before), now, by)
+        if saved is not before and found.state is EditionState.APPROVED:
+            publishing.reopened(found, now, by)
+    if saved is not before:
+        illustrate(saved.id, now, the_fetcher(), the_pictures())  # a draft is shown before its pictures are there
+    return saved
+
+
+def _is_open(found: Edition, reopen: bool) -> bool:
+    return found.state is EditionState.DRAFTED or (reopen and found.state is EditionState.APPROVED)
+
+
+# What was typed
+
+
+def _checked(changes: Changes, before: Revision) -> Changes:
+    """The same with texts as they are to be stored, and None for those that are so already.
+
+    Raises EditInvalid, Refused.
+    """
+    items = {item.id: item for item in before.items}
+    for id in (*(one.item_id for one in changes.items), *changes.order):
+        if id not in items:
+            raise Refused(why=f"item {id} is not in this revision of the edition.")
+    known = {one.story_id for one in left_out(before)}
+    if strange := [id for id in changes.back if id not in known]:
+        raise Refused(why=f"story {strange[0]} was not left out of this edition.")
+    if gone := withdrawn_among(changes.back):
+        raise Refused(why=f"story {min(gone)} was withdrawn; restore it first.")
+    return Changes(
+        **{name: _text(name, getattr(changes, name), getattr(before, name)) for name in EDITION_FIELDS},
+        items=tuple(_checked_item(one, items[one.item_id], before) for one in changes.items),
+        order=tuple(dict.fromkeys(changes.order)),
+        back=tuple(dict.fromkeys(changes.back)),
+    )
+
+
+def _checked_item(change: ItemChange, item: Item, before: Revision) -> ItemChange:
+    if change.drop:
+        return ItemChange(change.item_id, drop=True)
+    texts: dict[str, Any] = {
+        name: _text(name, getattr(change, name), getattr(item, name), item.id) for name in ITEM_FIELDS
+    }
+    if texts["headline"] is not None and not texts["headline"].strip(JOINERS + " "):
+        raise EditInvalid("headline", "write one, or leave the story out.", item.id)
+    if (url := texts["url"]) and not _is_address(url):
+        raise EditInvalid("url", "write it whole, like https://example.org/story.", item.id)
+    sections = before.edition.newsletter.sections
+    if (section := texts[SECTION]) and section not in sections:
+        known = f"choose one of {', '.join(sections)}, or none" if sections else "the newsletter has no sections"
+        raise EditInvalid(SECTION, f"{known}.", item.id)
+    return replace(change, **texts)
+
+
+def _text(name: str, typed: str | None, stored: str, item_id: int | None = None) -> str | None:
+    """As it is to be stored; None where it stands so already, whatever it is. Raises EditInvalid."""
+    text = re.sub(r"\r\n?", "\n", typed).strip() if typed is not None else None
+    if text is None or text == stored.strip():
+        return None
+    lines = text.split("\n")
+    if len(lines) > 1 and name not in SEVERAL_LINES:
+        raise EditInvalid(name, "write it on one line.", item_id)
+    if not all(_is_written(line) for line in lines):
+        raise EditInvalid(name, "it has characters that nobody can see; type it instead of pasting it.", item_id)
+    if len(text) > LONGEST[name]:
+        raise EditInvalid(name, f"it is {len(text)} characters long; write at most {LONGEST[name]}.", item_id)
+    return text
+
+
+def _is_written(line: str) -> bool:
+    """Whether a line is what somebody types: no control characters, and nothing that turns its direction round."""
+    return all(character.isprintable() or character in JOINERS or character == "\u00a0" for character in line)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and " " not in url)
+    except ValueError:
+        return False
+
+
+# What becomes of it
+
+
+def _save(found: Edition, before: Revision, changes: Changes, now: datetime, by: Actor) -> Revision:
+    changed = {one.item_id: one for one in changes.items}
+    ordered = _ordered(before.items, changes.order)
+    dropped = [item for item in ordered if item.id in changed and changed[item.id].drop]
+    back = [_last_told(found, story_id) for story_id in changes.back]
+    done: dict[str, list[Any]] = {
+        "words": [name for name in EDITION_FIELDS if getattr(changes, name) is not None],
+        "items": [f"{item.position}:{name}" for item in ordered for name in _new(changed.get(item.id))],
+        "order": [item.position for item in ordered] if ordered != before.items else [],
+        "left_out": [item.headline for item in dropped],
+        "put_back": [item.headline for item in back],
+    }
+    if not any(done.values()):
+        return before
+    items = [_changed(item, changed.get(item.id)) for item in ordered if item not in dropped]
+    items += [copied(item) for item in back]
+    if not items:
+        raise Refused(why="an edition needs a story. To send none, skip or cancel it.")
+    if done["order"] or dropped or back:
+        items = placed(items, found.newsletter)
+    fields = _fields(before, changes, done["words"] + ([ORDER] if done["order"] else []))
+    gone = [one for one in left_out(before) if one.story_id not in changes.back]
+    gone += [one for one in map(LeftOut.of, dropped) if one]
+    words = _words(before, changes, [item.headline for item in items], fields)
+    saved = following(before, items, now, by, **words, by_hand=by_hand(fields, gone))
+    audit.record(by, "edition.edit", f"edition:{found.id}", now, revision=saved.number, **done)
+    return saved
+
+
+def _new(change: ItemChange | None) -> dict[str, str]:
+    """The words of an item that are new."""
+    texts = {name: getattr(change, name) for name in ITEM_FIELDS} if change else {}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _changed(item: Item, change: ItemChange | None) -> Item:
+    """A copy of the item, whose new words are a hand's from now on."""
+    new = _new(change)
+    return copied(item, **new, by_hand=list(dict.fromkeys([*item.by_hand, *new])))
+
+
+def _ordered(items: Sequence[Item], order: Sequence[int]) -> list[Item]:
+    place = {id: n for n, id in enumerate(order)}
+    return sorted(items, key=lambda item: place.get(item.id, len(place)))
+
+
+def _last_told(found: Edition, story_id: int) -> Item:
+    """The story as it stood in the edition when it was last in it."""
+    every: Iterable[Item] = (item for one in reversed(found.revisions) for item in one.items)
+    return next(item for item in every if item.story_id == story_id)
+
+
+def _fields(before: Revision, changes: Changes, new: Sequence[str]) -> list[str]:
+    """What is a hand's from now on; an empty subject or preview line is not."""
+    usual = [name for name in USUAL if getattr(changes, name) == ""]
+    return [name for name in (*fields_by_hand(before), *new) if name not in usual]
+
+
+def _words(before: Revision, changes: Changes, headlines: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
+    """What the edition says besides its stories: the hand's words, or its own, which follow the headlines."""
+    own, followed = wording_of(before.edition, headlines), renewed(before, headlines)
+    words = {"intro": before.intro if changes.intro is None else changes.intro}
+    for name in USUAL:
+        typed = getattr(changes, name)
+        stays = getattr(before if name in fields else followed, name)
+        words[name] = typed or (stays if typed is None else getattr(own, name))
+    return words

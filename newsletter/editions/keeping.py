@@ -1,0 +1,150 @@
+"""What hands changed in an edition, so that composing it anew leaves it as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from newsletter.editions.composing import Wishes, section_of
+from newsletter.editions.models import Edition, Item, Revision
+from newsletter.foundation.audit import Actor
+from newsletter.foundation.database import db
+from newsletter.newsletters.models import Newsletter
+from newsletter.stories.models import Story
+
+ORDER, SECTION = "order", "section"
+LEFT_OUT = "left_out"
+
+Known = TypeVar("Known", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A story that a hand took out of one edition, and those that told the same event."""
+
+    story_id: int
+    headline: str
+    also: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, item: Item) -> LeftOut | None:
+        """None where there is no story to be remembered."""
+        if item.story_id is None:
+            return None
+        others = (other.get("story_id") for other in item.also_covered)
+        return cls(item.story_id, item.headline, tuple(id for id in others if id is not None))
+
+    def as_data(self) -> dict[str, Any]:
+        return {LEFT_OUT: self.story_id, "headline": self.headline, "also": list(self.also)}
+
+
+def left_out(revision: Revision) -> list[LeftOut]:
+    """What a hand took out, the last one last."""
+    return [
+        LeftOut(word[LEFT_OUT], word["headline"], tuple(word["also"]))
+        for word in revision.by_hand
+        if isinstance(word, dict) and LEFT_OUT in word
+    ]
+
+
+def fields_by_hand(revision: Revision) -> list[str]:
+    """Which of subject, preheader, intro and order are a person's."""
+    return [word for word in revision.by_hand if isinstance(word, str)]
+
+
+def by_hand(fields: Sequence[str], gone: Sequence[LeftOut]) -> list[Any]:
+    """The two as a revision stores them."""
+    return [*dict.fromkeys(fields), *(one.as_data() for one in gone)]
+
+
+def wishes_of(found: Edition | None) -> Wishes | None:
+    """What composing anew must heed; None while no hand has been at the edition."""
+    if found is None or found.revision is None:
+        return None
+    edited = {item.story_id for item in _edited(found)}
+    if not edited and not found.revision.by_hand:
+        return None
+    without = {id for one in left_out(found.revision) for id in (one.story_id, *one.also)}
+    told = {item.story_id for item in found.revision.items} | (edited - without)
+    return Wishes(frozenset(without), frozenset(id for id in told if id is not None))
+
+
+def _edited(found: Edition) -> Iterator[Item]:
+    """The items whose words a hand changed, as they were last; also those that have fallen out since."""
+    seen: set[int] = set()
+    for revision in reversed(found.revisions):
+        for item in revision.items:
+            if item.story_id is not None and item.story_id not in seen:
+                seen.add(item.story_id)
+                if item.by_hand:
+                    yield item
+
+
+def keep(found: Edition, drafted: Sequence[Item]) -> list[Item]:
+    """The items of a new draft with what hands changed before: their words, their order, and what is left out."""
+    before = found.revision
+    if before is None:
+        return list(drafted)
+    hidden = {one.story_id for one in left_out(before)}
+    items = [item for item in drafted if item.story_id not in hidden]
+    words = {item.story_id: item for item in _edited(found)}
+    for item in items:
+        if known := words.get(item.story_id):
+            _take_words(item, known)
+    if ORDER in before.by_hand:
+        order = in_order([item.story_id for item in items], [item.story_id for item in before.items])
+        by_story = {item.story_id: item for item in items}
+        items = placed([by_story[id] for id in order], found.newsletter)
+    return numbered(items)
+
+
+def _take_words(item: Item, known: Item) -> None:
+    for name in known.by_hand:
+        setattr(item, name, getattr(known, name))
+    item.by_hand = list(known.by_hand)
+
+
+def in_order(drafted: Sequence[Known], by_hand: Sequence[Known]) -> list[Known]:
+    """`drafted` with those that a hand put in order in that order among themselves; the others keep their place."""
+    there, ordered = set(drafted), set(by_hand)
+    known = iter([one for one in by_hand if one in there])
+    return [next(known) if one in ordered else one for one in drafted]
+
+
+def placed(items: Sequence[Item], publication: Newsletter) -> list[Item]:
+    """The same with the first above all sections, and what came down from there in its own; unless a hand chose it."""
+    for place, item in enumerate(items):
+        if SECTION in item.by_hand:
+            continue
+        if place == 0:
+            item.section = ""
+        elif not item.section and (told := db.session.get(Story, item.story_id) if item.story_id else None):
+            item.section = section_of(told, publication)
+    return list(items)
+
+
+def numbered(items: Sequence[Item]) -> list[Item]:
+    for position, item in enumerate(items, 1):
+        item.position = position
+    return list(items)
+
+
+def copied(item: Item, **changes: object) -> Item:
+    """The item again, for another revision."""
+    names = [column.key for column in sa.inspect(Item).column_attrs if column.key not in ("id", "revision_id")]
+    return Item(**{name: getattr(item, name) for name in names} | changes)
+
+
+def following(before: Revision, items: Sequence[Item], now: datetime, by: Actor, **changes: object) -> Revision:
+    """A new revision after an edition's last one, with these items and in all else like it, but for `changes`; in the
+    caller's transaction."""
+    same = ("subject", "preheader", "intro", "newest_story_id", "passed_over", "block", "by_hand")
+    values: Mapping[str, Any] = {name: getattr(before, name) for name in same} | changes
+    revision = Revision(number=before.number + 1, created_at=now, created_by=by.name, items=numbered(items), **values)
+    before.edition.revisions.append(revision)
+    db.session.flush()
+    return revision
