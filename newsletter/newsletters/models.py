@@ -206,19 +206,32 @@ class Offer:
     slots: Sequence[tuple[int, str]]
 
 
+_OFFERED = (
+    sa.select(
+        Newsletter.slug,
+        Newsletter.id,
+        sa.select(sa.func.max(SignUpText.id))
+        .where(SignUpText.newsletter_id == Newsletter.id)
+        .scalar_subquery()
+        .label("text_id"),
+        Slot.id.label("slot_id"),
+        Slot.zone,
+    )
+    .join(Slot)
+    .where(Newsletter.slug.in_(sa.bindparam("slugs", expanding=True)))
+    .order_by(Slot.is_default.desc(), Slot.id)
+)
+"""Asked with each sign-up, so it is made once."""
+
+
 def offers(slugs: Sequence[str]) -> list[Offer]:
     """Those newsletters, each once, or the only one, by one question: in a flood of sign-ups it is asked each time.
 
     Raises NewsletterUnknown, WhichNewsletter, NoNewsletter.
     """
-    text = sa.select(sa.func.max(SignUpText.id)).where(SignUpText.newsletter_id == Newsletter.id).scalar_subquery()
     wanted = list(dict.fromkeys(slugs)) or [newsletter(None).slug]
-    found = db.session.execute(
-        sa.select(Newsletter.slug, Newsletter.id, text.label("text_id"), Slot.id.label("slot_id"), Slot.zone)
-        .join(Slot)
-        .where(Newsletter.slug.in_(wanted))
-        .order_by(Slot.is_default.desc(), Slot.id)
-    ).all()
+    asked = [slug for slug in wanted if slug.isprintable()]  # no database takes a NUL
+    found = db.session.execute(_OFFERED, {"slugs": asked}).all()
     rows = {slug: [row for row in found if row.slug == slug] for slug in wanted}
     for slug in wanted:
         if not rows[slug]:

@@ -57,11 +57,20 @@ def count_in(origin: Origin, now: datetime) -> None:
         raise TooManyAsked if origin.proven or rules.challenge is Challenge.NEVER else ProofNeeded
 
 
+_RECENT = sa.select(sa.func.count()).where(
+    SignUpRequest.network == sa.bindparam("network"), SignUpRequest.requested_at > sa.bindparam("since")
+)
+_MANY_AGO = (
+    sa.select(SignUpRequest.requested_at)
+    .where(SignUpRequest.id <= sa.select(sa.func.max(SignUpRequest.id)).scalar_subquery() - sa.bindparam("many"))
+    .order_by(SignUpRequest.id.desc())
+    .limit(1)
+)
+"""Asked with each sign-up, so they are made once."""
+
+
 def _recent_from(network: str, now: datetime) -> int:
-    query = sa.select(sa.func.count()).where(
-        SignUpRequest.network == network, SignUpRequest.requested_at > now - timedelta(hours=1)
-    )
-    return db.session.scalar(query) or 0
+    return db.session.scalar(_RECENT, {"network": network, "since": now - timedelta(hours=1)}) or 0
 
 
 def is_stormy(now: datetime) -> bool:
@@ -69,15 +78,7 @@ def is_stormy(now: datetime) -> bool:
 
     Their numbers are counted, not the rows: a flood must not make each of its own sign-ups dearer.
     """
-    many = the_config().sign_up.storm_requests
-    newest = sa.select(sa.func.max(SignUpRequest.id)).scalar_subquery()
-    nth = (
-        sa.select(SignUpRequest.requested_at)
-        .where(SignUpRequest.id <= newest - many)
-        .order_by(SignUpRequest.id.desc())
-        .limit(1)
-    )
-    moment = db.session.scalar(nth)
+    moment = db.session.scalar(_MANY_AGO, {"many": the_config().sign_up.storm_requests})
     return moment is not None and moment > now - CALM
 
 

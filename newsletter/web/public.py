@@ -92,24 +92,27 @@ def _form(
 @pages.post("/subscribe")
 def subscribe() -> ResponseReturnValue:
     typed, slot_ids = request.form.get("email", ""), request.form.getlist("slot", type=int)
-    wanted = _named(request.form.getlist("newsletter"))
-    offered = newsletters() if "several" in request.form or not wanted else wanted
-    if not wanted and len(offered) != 1:
+    slugs = [slug[:80] for slug in request.form.getlist("newsletter") if slug]
+    several = "several" in request.form or not slugs
+    if not slugs and len(offered := newsletters()) != 1:
         return (_form(offered, address=typed, unchosen=True, slot_ids=slot_ids) if offered else index()), 422
-    wanted = wanted or [offered[0]]
+    slugs = slugs or [offered[0].slug]
     if meant := visitors.doubted(typed):
-        return visitors.doubt_page(wanted[0], meant)
-    wishes = Wishes([one.slug for one in wanted], slot_ids, request.form.get("zone", ""), speaking.chosen())
+        return visitors.doubt_page(_named(slugs)[0], meant)
+    wishes = Wishes(slugs, slot_ids, request.form.get("zone", ""), speaking.chosen())
     try:
         address = addresses.parse(typed)
         if not visitors.is_machine():
             signing_up.request(wishes, address, visitors.origin(), the_clock().now(), the_keys())
     except AddressInvalid as error:
+        wanted = _named(slugs)
+        offered = newsletters() if several else wanted
         return _form(offered, wanted, typed, speaking.said(error), slot_ids=slot_ids), 422
     except ProofNeeded:
-        return visitors.proof_page(wanted[0])
+        return visitors.proof_page(_named(slugs)[0])
     except TooManyAsked:
-        return visitors.too_many_page(wanted[0])
+        return visitors.too_many_page(_named(slugs)[0])
+    wanted = _named(slugs)  # looked up only now: what is read before a transaction is read again after it
     return render_template("public/signed_up.html", newsletter=wanted[0], wanted=wanted, address=address)
 
 
