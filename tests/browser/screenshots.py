@@ -140,6 +140,8 @@ def take(browser: Browser, demo: RunningDemo, pages: dict[str, str], folder: Pat
                 file = folder / f"{name}-{size}-{scheme}.png"
                 page.screenshot(path=file, full_page=True)
                 make_small(file)
+                context.clear_cookies(name="language")
+                come_back(page, name)
             context.close()
 
 
