@@ -37,7 +37,10 @@ MORNING = datetime(2026, 3, 3, 5, 20, tzinfo=UTC)
 
 remember()
 
-hypothesis.settings.register_profile("ours", deadline=None)  # that a machine is busy is no fault
+EXAMPLES = int(os.environ.get("NEWSLETTER_TESTS_EXAMPLES", "30"))
+"""How many hypothesis tries of each property; CI asks for more."""
+
+hypothesis.settings.register_profile("ours", deadline=None, max_examples=EXAMPLES)  # that a machine is busy is no fault
 hypothesis.settings.load_profile("ours")
 
 FORCED = os.environ.get("NEWSLETTER_TESTS_FORCE", "").split(",")

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 import pytest
 from babel.support import NullTranslations
 
-from newsletter.foundation.languages import LANGUAGES, catalogue
+from newsletter.foundation.languages import LANGUAGES
 from newsletter.mail import templates
 from tests.catalogues import KEPT_TOGETHER
 
@@ -57,10 +57,10 @@ class Pseudo(NullTranslations):
 @contextmanager
 def speaking(language: str, alphabet: Mapping[int, str]) -> Iterator[Pseudo]:
     """Mails in `language` are written in `alphabet`; a language that we do not have is one that we have meanwhile."""
-    words = Pseudo(alphabet)
+    words, known = Pseudo(alphabet), templates.catalogue
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(LANGUAGES, language, "Pseudo")
-        patch.setattr(templates, "catalogue", lambda code: words if code == language else catalogue(code))
+        patch.setattr(templates, "catalogue", lambda code: words if code == language else known(code))
         templates._environment.cache_clear()
         yield words
     templates._environment.cache_clear()

@@ -22,7 +22,7 @@ from newsletter.foundation.database import db, transaction
 from newsletter.newsletters.models import Newsletter, Slot
 from newsletter.scheduling import Scheduler
 from newsletter.stories.models import Source
-from tests.conftest import MORNING, House
+from tests.conftest import EXAMPLES, MORNING, House
 from tests.support.copies import copy_database, restore_database
 from tests.support.newsroom import Paper, found
 from tests.support.schedulers import WrongClock, rounds
@@ -125,7 +125,7 @@ def paper(house: House, tmp_path: Path) -> Paper:
 @given(deeds=DEEDS)
 @example([("reaches", ("cutoff_at", 0, [0])), ("reaches", ("start_by", 0, [1]))])
 @example([("reaches", ("cutoff_at", 0, [0])), ("leaps", (0, 95)), ("reaches", ("slot_at", 0, [0])), ("accepts", None)])
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES // 5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_each_newsletter_slot_and_date_has_one_edition_at_most_and_none_begins_outside_its_window(
     house: House, paper: Paper, tmp_path: Path, deeds: list[tuple[str, object]]
 ) -> None:

@@ -492,7 +492,7 @@ def test_a_welcome_copy_that_waited_is_uncertain_after_a_restore(house: House) -
     send_now(house, edition_id)
     paper = Paper(house, 1, "morning-post", 1)
     house.work()
-    paper.readers(BOB)
+    paper.readers(BOB, welcomed_at=None)
     with house.app.app_context():
         assert welcoming.welcome_due(house.now) == 1
         with transaction():

@@ -218,7 +218,10 @@ def test_a_date_to_skip_has_no_edition_and_nobody_is_alarmed(house: House) -> No
     assert house.browser.get("/readyz").status_code == 200
 
 
-@pytest.mark.parametrize("moved_to", [time(18), time(7), time(5, 30), time(0, 30), time(23, 59)], ids=str)
+FURTHER = [pytest.param(at, marks=pytest.mark.slow) for at in (time(7), time(0, 30), time(23, 59))]
+
+
+@pytest.mark.parametrize("moved_to", [time(18), time(5, 30), *FURTHER], ids=str)
 def test_a_slot_that_is_moved_after_its_edition_went_out_makes_no_second_one_that_day(
     house: House, moved_to: time
 ) -> None:

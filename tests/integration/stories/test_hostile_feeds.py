@@ -135,8 +135,11 @@ ENDLESS = (
 
 
 @pytest.mark.parametrize("part", [4, pytest.param(1, marks=pytest.mark.slow)], ids=["a quarter", "whole"])
-def test_what_is_nested_or_repeated_without_end_is_read_or_refused(desk: House, outlet: RawOutlet, part: int) -> None:
-    """The whole takes the libraries four to sixteen times as long as a quarter."""
+def test_what_is_nested_or_repeated_without_end_is_read_or_refused(
+    desk: House, outlet: RawOutlet, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    """Without being given up, however slow the machine. The whole takes the libraries four to sixteen times as long."""
+    monkeypatch.setattr(reading, "SECONDS", 600.0)
     for number, body in enumerate(ENDLESS):
         outlet.pages[f"/feed/{number}"] = answer(body[: len(body) // part], content_type="application/rss+xml")
         collected = poll(desk, follow(desk, outlet.url(f"/feed/{number}")))

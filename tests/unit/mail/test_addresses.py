@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from newsletter.foundation.languages import Words
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid, normalise, parse, wire, without_tag
+from tests.conftest import EXAMPLES
 
 LONG_DOMAIN = ".".join(["b" * 60] * 3)  # 182 characters
 
@@ -206,7 +207,7 @@ ODD = st.text("a@. <\x00é漢。-_", max_size=30) | st.sampled_from([*NOT_ADDRES
 
 
 @given(text=st.text(max_size=30) | ODD)
-@settings(max_examples=150)
+@settings(max_examples=EXAMPLES * 3 // 2)
 def test_whatever_is_refused_is_so_in_words_that_can_be_translated(text: str) -> None:
     """And in none of the library’s, which are English only."""
     if not text.strip() or addresses.is_one(text):
@@ -221,7 +222,7 @@ LABEL = st.text("abc019-ßςéñ漢ا", min_size=1, max_size=20)
 
 
 @given(local=st.lists(ATOM, min_size=1, max_size=3), domain=st.lists(LABEL, min_size=1, max_size=3))
-@settings(max_examples=150)
+@settings(max_examples=EXAMPLES * 3 // 2)
 def test_whatever_is_accepted_can_be_written_into_an_envelope_and_a_header(local: list[str], domain: list[str]) -> None:
     text = f"{'.'.join(local)}@{'.'.join(domain)}.org"
     try:

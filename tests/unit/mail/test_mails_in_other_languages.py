@@ -68,13 +68,13 @@ def japanese() -> Iterator[Pseudo]:
         yield words
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def arabic() -> Iterator[Pseudo]:
     with speaking("ar", ARABIC) as words:
         yield words
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def german() -> Iterator[Pseudo]:
     with speaking("de", LONG_LATIN) as words:
         yield words

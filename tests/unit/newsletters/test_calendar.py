@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newsletter.newsletters import calendar
+from tests.conftest import EXAMPLES
 
 ZONES = (
     "UTC",
@@ -164,7 +165,7 @@ def test_a_year_has_one_instant_for_each_local_date_in_order(zone: str, local_ti
     zone=st.sampled_from(ZONES),
 )
 @example(date(2026, 3, 29), time(2, 30), "Europe/Berlin")
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES * 3)
 def test_an_instant_shows_its_local_time_or_lies_at_the_end_of_the_gap(day: date, local_time: time, zone: str) -> None:
     found = calendar.instant(day, local_time, ZoneInfo(zone))
     if found is None:

@@ -29,7 +29,11 @@ YEARS = (
 )
 """Each with the dates that it never had."""
 
-TIMES = (time(0, 0), time(0, 30), time(2, 30), time(23, 59))
+TIMES = [
+    time(0, 0),
+    time(2, 30),
+    *(pytest.param(at, marks=pytest.mark.slow) for at in (time(0, 30), time(23, 59))),
+]
 
 
 def dates_of(year: int) -> list[date]:
@@ -71,7 +75,7 @@ def test_a_year_has_one_edition_for_each_local_date_and_each_is_after_the_one_be
 
 
 @pytest.mark.parametrize(("zone", "year", "never"), YEARS, ids=lambda value: str(value))
-@pytest.mark.parametrize("local_time", [time(0, 0), time(2, 30), time(23, 59)], ids=str)
+@pytest.mark.parametrize("local_time", TIMES[1:], ids=str)
 def test_a_scheduler_that_looks_every_eleven_hours_makes_each_edition_once(
     zone: str, year: int, never: tuple[str, ...], local_time: time
 ) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from newsletter.stories.evaluating import Score, b_cubed, mean, pairwise
 from newsletter.stories.grouping import Group, StoryText, background_of, group_stories
+from tests.conftest import EXAMPLES
 
 MORNING = datetime(2026, 11, 21, 6, tzinfo=UTC)
 POOLS = Path(__file__).parents[4] / "shared" / "data" / "stories" / "pools"
@@ -335,7 +336,7 @@ STORIES = st.lists(
 PAIRS = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES * 2 // 5)
 @given(STORIES, PAIRS, PAIRS, st.randoms(use_true_random=False))
 def test_every_story_is_in_one_group_whatever_the_order_and_marks_stand(told, together, apart, random):
     groups = group_stories(told, together=together, apart=apart)

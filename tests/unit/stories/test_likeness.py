@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.stories.likeness import RARE, UNSAID, Background, alike_pairs, cosine, vector, weights
+from tests.conftest import EXAMPLES
 
 WORDS = st.sampled_from(["harbour", "bridge", "barge", "tram", "frost", "apricot", "strike"])
 TEXTS = st.lists(st.lists(WORDS, max_size=6), max_size=12)
@@ -41,7 +42,7 @@ def test_what_today_alone_says_everywhere_tells_little_in_spite_of_all_earlier_s
     assert weights(day, past)["summit"] == weights(day)["summit"] < 0.25
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=EXAMPLES // 2)
 @given(TEXTS, TEXTS)
 def test_a_background_never_makes_a_term_tell_more(day, past):
     texts = [Counter(text) for text in day]
@@ -68,7 +69,7 @@ def test_a_text_without_a_known_term_has_no_vector():
 
 
 @pytest.mark.parametrize("least", [0.05, 0.3, 0.7])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES * 2 // 5)
 @given(texts=TEXTS)
 def test_the_pairs_found_are_those_that_comparing_all_would_find(least, texts):
     weighed = {word: 1 / sqrt(n) for n, word in enumerate(sorted({word for text in texts for word in text}), 1)}
