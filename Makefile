@@ -47,7 +47,8 @@ bench: $(READY)  ## Measure, and write the tables of docs/performance.md
 sure: lint test test-slow bench  ## Everything above, before something is called done
 
 screenshots: $(READY)  ## Take the pictures in docs/screenshots/ (needs Chromium)
-	$(BIN)/python -m tests.browser.screenshots docs/screenshots article edition-mail start admin-edition public
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots \
+		article edition-mail edition-mail-images-off start admin-edition public
 
 lock:  ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url \

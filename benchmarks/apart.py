@@ -44,13 +44,22 @@ def spending() -> Iterator[list[Spent]]:
 
 def _cpu() -> float:
     ended = os.times()
-    running = sum(sum(map(int, _stat(child)[11:13])) for child in _children())
-    return time.process_time() + ended.children_user + ended.children_system + running / TICKS
+    running = sum(map(_cpu_of, _children()))
+    return time.process_time() + ended.children_user + ended.children_system + running
 
 
-def _children() -> list[Path]:
-    us = str(os.getpid())
-    return [process for process in Path("/proc").glob("[0-9]*") if (stat := _stat(process)) and stat[1] == us]
+def cpu_of_group(process: int) -> float:
+    """Seconds of CPU that a process and those below it have taken so far."""
+    return _cpu_of(Path(f"/proc/{process}")) + sum(cpu_of_group(int(child.name)) for child in _children(process))
+
+
+def _cpu_of(process: Path) -> float:
+    return sum(map(int, _stat(process)[11:13])) / TICKS
+
+
+def _children(of: int | None = None) -> list[Path]:
+    parent = str(of or os.getpid())
+    return [process for process in Path("/proc").glob("[0-9]*") if (stat := _stat(process)) and stat[1] == parent]
 
 
 def _stat(process: Path) -> list[str]:

@@ -28,6 +28,7 @@ def fill(published: Newsletter, readers: int, now: datetime) -> None:
                 "slot_id": slot_id,
                 "state": SubscriptionState.ACTIVE,
                 "confirmed_at": now,
+                "welcomed_at": now,
             }
             for id in session.scalars(sa.select(Subscriber.id))
         ]

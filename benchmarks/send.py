@@ -29,6 +29,7 @@ from newsletter.newsletters.settings import NewNewsletter
 
 OCTETS = 45_000
 SOURCE_CONNECTIONS = 8
+CONNECTIONS = 16
 NOW = datetime(2026, 3, 3, 6, 0, tzinfo=UTC)
 NOTE = "One connection of ours against eight of smtp-source, which keeps no ledger; ours is durable."
 
@@ -64,7 +65,7 @@ def _house(url: str, port: int, readers: int) -> Iterator[Flask]:
     room = Path(tempfile.mkdtemp())
     for name in ("secret.key", "suppression.key"):
         secrets.create(room / name)
-    mail = MailConfig(host="127.0.0.1", port=port, bounce_address="bounces@example.org")
+    mail = MailConfig(host="127.0.0.1", port=port, bounce_address="bounces@example.org", connections=CONNECTIONS)
     site = "https://news.example.org"
     app = create_app(Config(site_url=site, database=DatabaseConfig(url=url), mail=mail, directory=room))
     with app.app_context():

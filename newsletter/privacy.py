@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from newsletter.delivery.bounce_models import Bounce, bounces_of
 from newsletter.delivery.models import Delivery, deliveries_to
 from newsletter.editions.models import Edition
 from newsletter.foundation import audit
@@ -50,6 +51,7 @@ def about(subscriber_id: int) -> dict[str, Any]:
         "requests": [_request(one) for one in _requests(reader)],
         "editions": [_delivery(one) for one in deliveries_to(subscriber_id, EVERY)],
         "mails": [_mail(one) for one in outbox.mails_to(reader.address, EVERY)],
+        "came_back": [_bounce(one) for one in bounces_of(subscriber_id, EVERY)],
         "never_mailed_because": sorted(suppression.reasons(reader.address_hash)),
     }
 
@@ -125,6 +127,32 @@ def _mail(one: OutboxMail) -> dict[str, Any]:
     }
 
 
+def _bounce(one: Bounce) -> dict[str, Any]:
+    return {"at": one.received_at.isoformat(), "what": one.kind, "done": one.deed, "said": one.diagnostic or None}
+
+
+def _forget_bounces(reader: Subscriber, theirs: Collection[str]) -> None:
+    """What came back from them or names them, by its columns or in the mail that is kept, and what was passed on."""
+    about = sa.or_(
+        Bounce.subscriber_id == reader.id,
+        sa.func.lower(Bounce.address).in_(theirs),
+        sa.func.lower(Bounce.sender).in_(theirs),
+    )
+    db.session.execute(sa.delete(Bounce).where(about))
+    with_mails = sa.select(Bounce.id, Bounce.raw, Bounce.subject, Bounce.diagnostic).where(
+        sa.or_(Bounce.raw.is_not(None), Bounce.diagnostic.contains("@"), Bounce.subject.contains("@"))
+    )
+    rows = db.session.execute(with_mails.execution_options(yield_per=100))
+    named = [row.id for row in rows if _is_named(f"{row.raw or b''!r} {row.subject} {row.diagnostic}", theirs)]
+    db.session.execute(sa.delete(Bounce).where(Bounce.id.in_(named)))
+    answered = OutboxMail.name == "answer", sa.func.lower(OutboxMail.reply_to).in_(theirs)
+    db.session.execute(sa.delete(OutboxMail).where(*answered))
+
+
+def _is_named(words: str, theirs: Collection[str]) -> bool:
+    return any(one in words.lower() for one in theirs)
+
+
 def _moves(reader: Subscriber, keys: Keys) -> list[OutboxMail]:
     """The mails that told their former addresses where they moved to."""
     hashes = {reader.address_hash, *reader.former_hashes}
@@ -162,6 +190,7 @@ def erase(subscriber_id: int, origin: Origin, now: datetime, keys: Keys, by: Act
         for mail in moves:
             session.delete(mail)
         session.flush()
+        _forget_bounces(reader, {reader.address.lower(), reader.normalised, *former})
         for address in (reader.address, *former):
             session.execute(sa.delete(OutboxMail).where(outbox.is_to(address)))
         session.execute(sa.update(Delivery).where(Delivery.subscriber_id == subscriber_id).values(last_reply=None))

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
 
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from newsletter.delivery import housekeeping, proposing, releasing, watching
+from newsletter.delivery import bounces, housekeeping, proposing, releasing, watching
 from newsletter.editions import publishing
-from newsletter.editions.models import Edition, EditionState, editions_in
+from newsletter.editions.models import Edition, EditionKind, EditionState, editions_in
 from newsletter.foundation import leases, safety
 from newsletter.foundation.clock import Clock
-from newsletter.newsletters import calendar
+from newsletter.newsletters import calendar, senders
 from newsletter.newsletters.calendar import Stage
 from newsletter.newsletters.models import Approval, newsletters
 from newsletter.staff import alerting
@@ -59,10 +63,12 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
         Tick("compose", 5, publishing.draft_due),
         Tick("send", 5, releasing.release_due),
         Tick("drafts", 10, proposing.propose_due),
+        Tick("bounces", 60, bounces.poll_due),
         Tick("watch", 60, watching.watch),
         Tick("alerts", 20, _alerts),
         Tick("ping", 60, watching.ping),
         Tick("housekeeping", 3600, housekeeping.tidy),
+        Tick("senders", 4 * 3600, senders.look_round),
     )
 
 
@@ -113,6 +119,13 @@ class Leader:
             leases.release(safety.SCHEDULER, self._holder, self._clock.now())
 
 
+class _Executor(BasePoolExecutor):  # type: ignore[misc]
+    """Works in threads that are ours to wait for."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        super().__init__(threads)
+
+
 class Scheduler:
     """The ticks of one process, which it takes part in while it leads."""
 
@@ -127,12 +140,14 @@ class Scheduler:
 
     def run(self, stop: Event) -> None:
         """Tick until the stop is set, then finish what is in flight."""
-        scheduler = BackgroundScheduler(timezone="UTC")
+        threads = ThreadPoolExecutor(len(self.ticks) + 1)  # so that the heartbeat waits for no tick
+        scheduler = BackgroundScheduler(timezone="UTC", executors={"default": _Executor(threads)})
         self._jobs = [_add(scheduler, partial(self.tick, tick), tick.seconds) for tick in self.ticks]
         _add(scheduler, self.beat, BEAT_SECONDS)
         scheduler.start()
         stop.wait()
-        scheduler.shutdown(wait=True)
+        scheduler.shutdown(wait=False)  # its own waiting holds the lock that a tick needs to wake others
+        threads.shutdown(wait=True)
         _logging(self._leader.resign, "The lease could not be released; it runs out by itself.")
 
     def beat(self) -> None:
@@ -182,8 +197,9 @@ def _add(scheduler: BackgroundScheduler, call: Callable[[], None], seconds: floa
 
 
 def _wake(jobs: list[Job]) -> None:
-    for job in jobs:
-        job.modify(next_run_time=_at_once())
+    with suppress(JobLookupError):  # it is being shut down
+        for job in jobs:
+            job.modify(next_run_time=_at_once())
 
 
 def _at_once() -> datetime:
@@ -236,16 +252,24 @@ def _drafts_ahead(now: datetime) -> list[tuple[datetime, str]]:
 
 
 def _sends_ahead(now: datetime) -> list[tuple[datetime, str]]:
-    """Editions that go out at their slot if nobody does anything."""
+    """Editions that go out if nobody does anything: at their slot, or when a Send by hand takes effect."""
     return [
-        (one.slot_at, f"send {one.newsletter.name} of {one.local_date} for {one.slot.label}")
+        (one.goes_at, f"send {_called(one)} of {one.local_date} for {one.slot.label}")
         for one in editions_in(EditionState.DRAFTED, EditionState.APPROVED)
-        if one.held_at is None and calendar.stage(one, now) is Stage.OPEN and _goes_by_itself(one)
+        if one.goes_at is not None and one.held_at is None and _goes_by_itself(one, now)
     ]
 
 
-def _goes_by_itself(one: Edition) -> bool:
-    return one.state is EditionState.APPROVED or one.newsletter.approval is Approval.AUTO
+def _called(one: Edition) -> str:
+    other = "" if one.kind is EditionKind.DAILY else f" ({one.kind} {one.number})"
+    return one.newsletter.name + other
+
+
+def _goes_by_itself(one: Edition, now: datetime) -> bool:
+    if one.send_at is not None:
+        return True
+    approves = one.state is EditionState.APPROVED or one.newsletter.approval is Approval.AUTO
+    return approves and calendar.stage(one, now) is Stage.OPEN
 
 
 def waiting_line() -> str:

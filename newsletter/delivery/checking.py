@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from markupsafe import escape
 
 from newsletter.delivery.audience import audience_now
 from newsletter.delivery.models import Delivery, DeliveryKind, SkipReason
-from newsletter.editions import linking, preflight, rendering
-from newsletter.editions.models import Edition, EditionKind, EditionState, Item, Revision
+from newsletter.editions import preflight, reaching, rendering
+from newsletter.editions.models import Edition, EditionKind, EditionState, Item, Revision, subject_before
 from newsletter.editions.preflight import Around, Audience, Content, Finding, Kind, Silent, Told
-from newsletter.foundation.config import the_config
 from newsletter.foundation.database import db
 from newsletter.foundation.errors import Refused
 from newsletter.foundation.links import the_links
-from newsletter.mail import sender_dns
+from newsletter.mail import sender_notes
 from newsletter.mail.message import fill
 from newsletter.mail.templates import TemplateBroken
 from newsletter.newsletters.models import Newsletter
@@ -58,13 +56,13 @@ def findings(found: Edition, now: datetime, typed_audience: str | None = None) -
     around = Around(
         html_octets=octets,
         sections=tuple(found.newsletter.sections),
-        last_subject=last.sealed.subject if last is not None and last.sealed is not None else None,
+        last_subject=(subject_before(found) or None) if found.corrects_id is None else None,
         postal_address=found.newsletter.postal_address,
-        sender=sender_dns.records_of(found.newsletter.from_address),
+        sender=sender_notes.records_of(found.newsletter.from_address),
         silent=tuple(Silent(one.outlet, one.since) for one in health.silent(found.newsletter_id, now)),
         audience=_audience(found, last, typed_audience),
-        inner=linking.is_inner(urlsplit(the_config().site_url).hostname or ""),
-        lets_in=bool(the_config().fetching.allow_networks),
+        inner=reaching.are_inner(),
+        lets_in=reaching.let_in(),
     )
     return broken + preflight.examine(_content(revision, found.newsletter, shown), around)
 

@@ -6,9 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from newsletter.delivery import ledger
+from newsletter.delivery import ledger, shards
 from newsletter.delivery.audience import receivers
-from newsletter.delivery.models import Delivery
 from newsletter.editions import adding, withdrawing
 from newsletter.editions.illustrating import illustrate
 from newsletter.editions.models import (
@@ -124,8 +123,5 @@ def _is_current(wrong: Revision) -> bool:
 
 
 def _goes_out(wrong: Revision) -> bool:
-    waiting = sa.exists().where(
-        Delivery.edition_id == wrong.edition_id, Delivery.state.in_(ledger.UNFINISHED), ~ledger.IS_WELCOME
-    )
     sending = wrong.edition.state is EditionState.SENDING
-    return sending and _is_current(wrong) and bool(db.session.scalar(sa.select(waiting)))
+    return sending and _is_current(wrong) and bool(db.session.scalar(sa.select(shards.are_open(wrong.edition_id))))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from flask import Flask
 
 from newsletter.delivery import ledger, welcoming
-from newsletter.delivery.sending import Job, deliver_next_shard
+from newsletter.delivery.sending import Job, send_due
 from newsletter.foundation import alerts, safety
 from newsletter.foundation.database import transaction
 from newsletter.foundation.secrets import Keys
@@ -62,12 +62,12 @@ class Worker:
             handed_over = outbox.send_due(job.transport, job.config, job.links, job.clock, job.stop)
         except (ConversationBroken, SenderRefused) as error:
             hindered = error  # by one mail; the relay is there, so the editions have their turn
-        shard = deliver_next_shard(job)
+        sent = send_due(job, carefully=self.trouble is not None)
         if hindered:
             raise hindered
-        if handed_over or shard:
+        if handed_over or sent:
             self._relay_is_back()
-        return bool(settled or answered or handed_over or shard)
+        return bool(settled or answered or handed_over or sent)
 
     def _look_round(self, now: datetime) -> None:
         """What need not be looked for between any two shards."""

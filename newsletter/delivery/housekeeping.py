@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from newsletter.delivery.models import COUNTED, Delivery, DeliveryKind, counted, skips_of, states_of
+from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
+from newsletter.delivery.models import COUNTED, Delivery, DeliveryKind, Shard, counted, skips_of, states_of
 from newsletter.editions.models import Edition, EditionState
 from newsletter.foundation import audit
 from newsletter.foundation.alerts import Alert
@@ -28,6 +29,8 @@ RETENTION = (
     Kept(SignInLink, SignInLink.expires_at, timedelta(days=90)),
     Kept(StaffSession, StaffSession.expires_at, timedelta(days=90)),
     Kept(Alert, Alert.resolved_at, timedelta(days=90)),
+    Kept(Bounce, Bounce.received_at, timedelta(days=90), (~Bounce.needs_staff, Bounce.deed != Deed.WAITING)),
+    Kept(BounceTally, BounceTally.begun_at, timedelta(days=90), (BounceTally.stopped_at.is_(None),)),
 )
 """What is not named here, and is no delivery, is kept."""
 
@@ -69,4 +72,6 @@ def _only_counts(edition_id: int, now: datetime) -> int:
                 skips={reason.value: count for reason, count in skips_of(edition_id).items()},
                 welcome_copies=db.session.scalar(welcome),
             )
+    with transaction() as session:
+        session.execute(sa.delete(Shard).where(Shard.edition_id == edition_id))
     return forget(Kept(Delivery, Delivery.updated_at, timedelta(), (Delivery.edition_id == edition_id,)), now)

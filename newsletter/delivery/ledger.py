@@ -1,204 +1,103 @@
-"""Claim and record: with releasing, the only code that changes a delivery (DESIGN.md, rules 8-13).
+"""Start and record: with releasing, the only code that changes a delivery (DESIGN.md, rules 8-13).
 
-A *lease* says who works on a row. `start` makes it `sending`, durably, before its mail's final dot can go out; `record`
-writes what came of it. A row that is still `sending` when its lease has run out is `uncertain`: nobody can know.
+`start` makes rows of a leased shard `sending`, durably, before their mails' final dots can go out; `record` writes what
+came of them. Each takes as many rows as there are at the moment, so that a commit costs little a mail.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
+from newsletter.delivery import shards
+from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Shard, SkipReason
+from newsletter.delivery.shards import DUE, STOPPED, Claimed
 from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.foundation import alerts
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import Prepared, db, recordset, transaction
 from newsletter.foundation.safety import IS_HALTED
 from newsletter.mail.smtp import Outcome, Reply
 from newsletter.mail.suppression import Suppression
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
 
-SHARD = 200
-LEASE = timedelta(minutes=10)
 RETRIES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60))
-UNFINISHED = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED)
-DUE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
+UNFINISHED = (*DUE, DeliveryState.SENDING)
+
+DELIVERIES = cast(sa.Table, Delivery.__table__)
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """A row of a leased shard: whom it is for, and in which form of which revision."""
-
-    id: int
-    revision_id: int
-    subscriber_id: int
-    subscription_id: int
-    address: str
-    language: str
-    text_only: bool
-    lease: str
+NOW = sa.bindparam("now", type_=Delivery.updated_at.type)
+ATTEMPT = sa.bindparam("attempt", type_=sa.String())
 
 
-@dataclass(frozen=True)
-class Shard:
-    """Rows of one edition, leased together."""
+def start(rows: Sequence[Claimed], attempt: str, now: datetime, on: Connection) -> set[int]:
+    """Make leased rows `sending`, in the caller's transaction `on` a connection, and say which are; `attempt` is the
+    attempt's name, and the same again is no error.
 
-    edition_id: int
-    revision_id: int
-    rows: tuple[Claimed, ...]
-
-
-def lease_shard(now: datetime, size: int = SHARD) -> Shard | None:
-    """Lease due rows of one edition, the longest waiting first; None when nothing is due. Welcome copies go before all
-    others: there a person waits who has just confirmed."""
-    with transaction() as session:
-        edition_id = session.scalar(_welcome_copies_due(now))
-        if edition_id is not None:
-            return _lease(edition_id, now, size, IS_WELCOME)
-        edition_id = session.scalar(_going_out(now))
-        return None if edition_id is None else _lease(edition_id, now, size)
+    The others may not be sent any more: the lease was lost, everything is halted, the edition is held or paused or has
+    a new revision, or the person has left meanwhile; then the row says so.
+    """
+    if not rows:
+        return set()
+    given = _given(rows)
+    started = set(_start_given(on, given=given, attempt=attempt, now=now).scalars())
+    if len(started) < len(rows):
+        given = _given(row for row in rows if row.id not in started)
+        for skip, reason in _SKIPS:
+            skip(on, given=given, reason=reason, now=now)
+    return started
 
 
-def _lease(edition_id: int, now: datetime, size: int, *which: sa.ColumnElement[bool]) -> Shard | None:
-    due = (
-        sa.select(Delivery.id)
-        .where(Delivery.edition_id == edition_id, *_is_due(now), *which)
-        .order_by(Delivery.next_attempt_at, Delivery.id)
-        .limit(size)
-        .with_for_update(skip_locked=True)
-    )
-    lease = secrets.token_hex(16)
-    claimed = db.session.scalars(
-        sa.update(Delivery)
-        .where(Delivery.id.in_(due))
-        .values(lease=lease, lease_until=now + LEASE)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return _shard(edition_id, claimed, lease)
+def _given(rows: Iterable[Claimed]) -> str:
+    return json.dumps([{"id": row.id, "lease": row.lease, "revision_id": row.revision_id} for row in rows])
 
 
-def _is_due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def _rows(dialect: str) -> sa.Subquery:
+    return recordset(dialect, id=sa.BigInteger(), lease=sa.String(), revision_id=sa.Integer())
+
+
+@Prepared
+def _start_given(dialect: str) -> sa.Executable:
+    given = _rows(dialect)
+    begun = sa.and_(Delivery.state == DeliveryState.SENDING, Delivery.attempt == ATTEMPT)
     return (
-        Delivery.state.in_(DUE),
-        Delivery.next_attempt_at <= now,
-        sa.or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now),
-    )
-
-
-IS_WELCOME = Delivery.kind == sa.literal_column(f"'{DeliveryKind.WELCOME}'")
-"""Written out, so that a database sees that its index of welcome copies will do."""
-
-STOPPED = sa.or_(Edition.held_at.is_not(None), Edition.paused_at.is_not(None), Edition.reason.is_not(None))
-"""Held, paused, or ended for good, which has a reason: nothing of it begins."""
-
-
-def _welcome_copies_due(now: datetime) -> sa.Select[tuple[int]]:
-    return (
-        sa.select(Delivery.edition_id)
-        .join(Edition, Edition.id == Delivery.edition_id)
-        .where(*_is_due(now), IS_WELCOME, Delivery.finish_by > now, ~STOPPED, ~IS_HALTED)
-        .order_by(Delivery.next_attempt_at, Delivery.id)
-        .limit(1)
-    )
-
-
-def _going_out(now: datetime) -> sa.Select[tuple[int]]:
-    return (
-        sa.select(Edition.id)
+        sa.update(DELIVERIES)
         .where(
-            Edition.state == EditionState.SENDING,
-            ~STOPPED,
+            Delivery.id == given.c.id,
+            _is_leased(given),
+            sa.or_(Delivery.state.in_(DUE), begun),
+            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, _ends() > NOW),
             ~IS_HALTED,
-            Edition.finish_by > now,
-            sa.exists().where(Delivery.edition_id == Edition.id, *_is_due(now)),
+            sa.exists().where(*_reads_on(Delivery.local_date)),
+            ~sa.exists().where(*_is_suppressed()),
+            ~sa.exists().where(*shards.is_sealed(Delivery.edition_id), Revision.id > given.c.revision_id),
         )
-        .order_by(Edition.slot_at, Edition.id)
-        .limit(1)
+        .values(
+            state=DeliveryState.SENDING,
+            revision_id=given.c.revision_id,
+            attempt=ATTEMPT,
+            attempts=Delivery.attempts + sa.case((begun, 0), else_=1),
+            updated_at=NOW,
+        )
+        .returning(DELIVERIES.c.id)
+    )
+
+
+def _is_leased(given: sa.Subquery) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        Shard.edition_id == Delivery.edition_id, Shard.number == Delivery.shard, Shard.lease == given.c.lease
     )
 
 
 def _ends() -> sa.ColumnElement[datetime]:
     """When a row expires: with its edition, unless it has an end of its own. To be joined with its edition."""
     return sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
-
-
-def _shard(edition_id: int, claimed: Sequence[int], lease: str) -> Shard | None:
-    rows = db.session.execute(
-        sa.select(
-            Delivery.id,
-            Delivery.subscriber_id,
-            Delivery.subscription_id,
-            Subscriber.address,
-            Subscriber.language,
-            Subscriber.text_only,
-        )
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id, isouter=True)
-        .where(Delivery.id.in_(claimed))
-        .order_by(Delivery.id)
-    ).all()
-    if not rows:
-        return None
-    sealed = sa.select(sa.func.max(Revision.id)).where(*_is_sealed(edition_id))
-    revision_id = db.session.scalars(sealed).one()
-    return Shard(
-        edition_id,
-        revision_id,
-        tuple(Claimed(**row._mapping, revision_id=revision_id, lease=lease) for row in rows),
-    )
-
-
-def _is_sealed(
-    edition_id: int | sa.orm.InstrumentedAttribute[int],
-) -> tuple[sa.ColumnElement[bool], ...]:
-    return Revision.edition_id == edition_id, Revision.sealed_at.is_not(None)
-
-
-def start(row: Claimed, now: datetime) -> str | None:
-    """Make a leased row `sending`, in the caller's transaction, and give the attempt its name.
-
-    None when it may not be sent any more: the lease was lost, everything is halted, the edition is held or paused or
-    has a new revision, or the person has left meanwhile; then the row says so.
-    """
-    attempt = secrets.token_hex(8)
-    started = _change(
-        row,
-        sa.exists().where(
-            Edition.id == Delivery.edition_id,
-            ~STOPPED,
-            _ends() > now,
-        ),
-        ~IS_HALTED,
-        sa.exists().where(*_reads_on(Delivery.local_date)),
-        ~sa.exists().where(*_is_suppressed()),
-        ~sa.exists().where(*_is_sealed(Delivery.edition_id), Revision.id > row.revision_id),
-        state=DeliveryState.SENDING,
-        revision_id=row.revision_id,
-        attempt=attempt,
-        attempts=Delivery.attempts + 1,
-        lease_until=now + LEASE,
-        updated_at=now,
-    )
-    if started:
-        return attempt
-    if not _skip(row, now):
-        _change(row, lease=None, lease_until=None)
-    return None
-
-
-def _change(row: Claimed, *conditions: sa.ColumnElement[bool], **values: object) -> bool:
-    """Compare and set: only while the row is due and leased by us, and only where the conditions hold."""
-    done = db.session.execute(
-        sa.update(Delivery)
-        .where(Delivery.id == row.id, Delivery.lease == row.lease, Delivery.state.in_(DUE), *conditions)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    return bool(done.rowcount == 1)  # type: ignore[attr-defined]
 
 
 def _reads_on(
@@ -218,125 +117,148 @@ def _is_suppressed() -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _skip(row: Claimed, now: datetime) -> bool:
-    """Write down why the person is not mailed, if that is what it is."""
-    active = sa.exists().where(
-        Subscription.id == Delivery.subscription_id, Subscription.state == SubscriptionState.ACTIVE
-    )
-    reasons = (
-        (SkipReason.SUPPRESSED, sa.exists().where(*_is_suppressed())),
-        (SkipReason.LEFT, ~active),
-        (SkipReason.EXPIRED, sa.exists().where(Edition.id == Delivery.edition_id, _ends() <= now)),
-        (SkipReason.PAUSED, ~sa.exists().where(*_reads_on(Delivery.local_date))),
-    )
-    return any(
-        _change(row, condition, state=DeliveryState.SKIPPED, skip_reason=reason, updated_at=now, **NO_LEASE)
-        for reason, condition in reasons
-    )
+def _skip(condition: sa.ColumnElement[bool]) -> Prepared:
+    """Of rows that could not be started, those of which this is why: it is written down."""
+
+    def make(dialect: str) -> sa.Executable:
+        given = _rows(dialect)
+        return (
+            sa.update(DELIVERIES)
+            .where(Delivery.id == given.c.id, _is_leased(given), Delivery.state.in_(DUE), condition)
+            .values(
+                state=DeliveryState.SKIPPED,
+                skip_reason=sa.bindparam("reason", type_=Delivery.skip_reason.type),
+                updated_at=NOW,
+            )
+        )
+
+    return Prepared(make)
 
 
-NO_LEASE: dict[str, object] = {"lease": None, "lease_until": None}
+_ACTIVE = sa.exists().where(Subscription.id == Delivery.subscription_id, Subscription.state == SubscriptionState.ACTIVE)
+_SKIPS = (
+    (_skip(sa.exists().where(*_is_suppressed())), SkipReason.SUPPRESSED),
+    (_skip(~_ACTIVE), SkipReason.LEFT),
+    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, _ends() <= NOW)), SkipReason.EXPIRED),
+    (_skip(~sa.exists().where(*_reads_on(Delivery.local_date))), SkipReason.PAUSED),
+)
 
 
-def record(row: Claimed, attempt: str, reply: Reply, now: datetime) -> None:
-    """Write what came of an attempt, in the caller's transaction.
+@dataclass(frozen=True)
+class Result:
+    """What came of a row. `attempt` is None when it ended before it was begun: its reader was refused, say."""
+
+    row: Claimed
+    attempt: str | None
+    reply: Reply
+
+
+def record(results: Sequence[Result], now: datetime, on: Connection) -> None:
+    """Write what came of attempts, in the caller's transaction `on` a connection.
 
     A result carries its attempt's name; a late one still settles a row that became uncertain meanwhile (rule 11), and
     brings its edition back to work if the reader is still owed the mail.
     """
-    db.session.execute(
-        sa.update(Delivery)
-        .where(
-            Delivery.id == row.id,
-            Delivery.attempt == attempt,
-            Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNCERTAIN)),
-        )
-        .values(last_reply=reply.text[:500], updated_at=now, **NO_LEASE, **_result(reply, now))
-        .execution_options(synchronize_session=False)
+    kinds: dict[tuple[bool, bool], list[Result]] = {}
+    for one in results:
+        kinds.setdefault((one.attempt is not None, one.reply.outcome is Outcome.DEFERRED), []).append(one)
+    for (begun, deferred), some in kinds.items():
+        later = {f"later_{n}": now + pause for n, pause in enumerate(RETRIES, 1)} if deferred else {}
+        _RECORDS[begun, deferred](on, given=_told(some), now=now, **later)
+        if begun and deferred:
+            _owe_again([one.row.id for one in some], now, on)
+
+
+def _told(results: Iterable[Result]) -> str:
+    return json.dumps(
+        [
+            {
+                "id": one.row.id,
+                "lease": one.row.lease,
+                "revision_id": one.row.revision_id,
+                "attempt": one.attempt,
+                "state": one.reply.outcome.value,
+                "reply": one.reply.text[:500].replace("\0", ""),
+            }
+            for one in results
+        ]
     )
-    if reply.outcome is Outcome.DEFERRED:
-        _owe_again(row)
 
 
-def _owe_again(row: Claimed) -> None:
-    edition_id = sa.select(Delivery.edition_id).where(
-        Delivery.id == row.id, Delivery.state == DeliveryState.DEFERRED, ~IS_WELCOME
+def _record(*, begun: bool, deferred: bool) -> Prepared:
+    def make(dialect: str) -> sa.Executable:
+        words = dict.fromkeys(("lease", "attempt", "state", "reply"), sa.String())
+        given = recordset(dialect, id=sa.BigInteger(), revision_id=sa.Integer(), **words)
+        ours = _was_begun(given) if begun else sa.and_(_is_leased(given), Delivery.state.in_(DUE))
+        more: dict[str, Any] = {} if begun else {"attempts": Delivery.attempts + 1, "revision_id": given.c.revision_id}
+        result = _deferred(0 if begun else 1) if deferred else {"state": given.c.state}
+        changed = sa.update(DELIVERIES).where(Delivery.id == given.c.id, ours)
+        return changed.values(last_reply=given.c.reply, updated_at=NOW, **more, **result)
+
+    return Prepared(make)
+
+
+def _was_begun(given: sa.Subquery) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        Delivery.attempt == given.c.attempt, Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNCERTAIN))
     )
-    db.session.execute(
-        sa.update(Edition)
-        .where(Edition.id == edition_id.scalar_subquery(), Edition.state == EditionState.SENT)
-        .values(state=EditionState.SENDING, sent_at=None)
-        .execution_options(synchronize_session=False)
-    )
 
 
-def _result(reply: Reply, now: datetime) -> dict[str, object]:
-    if reply.outcome is not Outcome.DEFERRED:
-        return {"state": DeliveryState(reply.outcome.value)}
+def _deferred(uncounted: int) -> dict[str, Any]:
+    """When it is tried again; `uncounted` attempts are not in the row yet."""
+    later = [sa.bindparam(f"later_{n}", type_=Delivery.next_attempt_at.type) for n in range(1, len(RETRIES) + 1)]
     after = sa.case(
-        *((Delivery.attempts == number, now + pause) for number, pause in enumerate(RETRIES, 1)),
-        else_=now + RETRIES[-1],
+        *((Delivery.attempts + uncounted == number, moment) for number, moment in enumerate(later, 1)),
+        else_=later[-1],
     )
-    return {
-        "state": DeliveryState.DEFERRED,
-        "next_attempt_at": sa.type_coerce(after, Delivery.next_attempt_at.type),
-    }
+    return {"state": DeliveryState.DEFERRED, "next_attempt_at": after}
 
 
-def take_back(row: Claimed, attempt: str, now: datetime) -> None:
-    """Undo a start that led to nothing: the mail was not begun, so it costs no attempt. The lease stays."""
-    with transaction() as session:
-        session.execute(
-            sa.update(Delivery)
-            .where(Delivery.id == row.id, Delivery.attempt == attempt, Delivery.state == DeliveryState.SENDING)
-            .values(state=DeliveryState.PENDING, attempt=None, attempts=Delivery.attempts - 1, updated_at=now)
-            .execution_options(synchronize_session=False)
+_RECORDS = {
+    (begun, deferred): _record(begun=begun, deferred=deferred) for begun in (True, False) for deferred in (True, False)
+}
+
+
+def _owe_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
+    """Of shards that nobody works on any more, let somebody look at them again, and at their edition."""
+    owed = sa.select(Delivery.edition_id, Delivery.shard).where(
+        Delivery.id.in_(ids), Delivery.state == DeliveryState.DEFERRED
+    )
+    for edition_id, number in on.execute(owed.distinct()).all():
+        left = sa.exists().where(
+            Shard.edition_id == edition_id, Shard.number == number, Shard.lease.is_(None), Shard.due_at.is_(None)
         )
-
-
-def put_off(edition_id: int, now: datetime, until: datetime) -> None:
-    """Let everything of an edition that is due and in nobody's hands wait, so that the others have their turn."""
-    with transaction() as session:
-        session.execute(
-            sa.update(Delivery)
-            .where(Delivery.edition_id == edition_id, *_is_due(now))
-            .values(next_attempt_at=until, updated_at=now)
-            .execution_options(synchronize_session=False)
-        )
-
-
-def give_back(rows: Sequence[Claimed], now: datetime, until: datetime) -> None:
-    """End the lease of rows that were not begun; they are due again at `until`."""
-    with transaction() as session:
-        session.execute(
-            sa.update(Delivery)
-            .where(
-                Delivery.id.in_([row.id for row in rows]),
-                Delivery.state.in_(DUE),
-                Delivery.lease == rows[0].lease,
+        if not on.scalar(sa.select(left)):
+            continue
+        shards.is_due(edition_id, number, now, on)
+        if number != WELCOME:
+            on.execute(
+                sa.update(cast(sa.Table, Edition.__table__))
+                .where(Edition.id == edition_id, Edition.state == EditionState.SENT)
+                .values(state=EditionState.SENDING, sent_at=None)
             )
-            .values(next_attempt_at=until, updated_at=now, **NO_LEASE)
-            .execution_options(synchronize_session=False)
-        )
 
 
 def cancel(edition_id: int, now: datetime) -> None:
     """Send nothing more of an edition, in the caller's transaction. What is on its way at the moment still arrives."""
+    unfinished = sa.select(Shard.number).where(Shard.edition_id == edition_id, Shard.due_at.is_not(None))
     db.session.execute(
         sa.update(Delivery)
-        .where(Delivery.edition_id == edition_id, Delivery.state.in_(DUE))
-        .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.CANCELLED, updated_at=now, **NO_LEASE)
+        .where(Delivery.edition_id == edition_id, Delivery.shard.in_(unfinished), Delivery.state.in_(DUE))
+        .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.CANCELLED, updated_at=now)
         .execution_options(synchronize_session=False)
     )
+    shards.close([edition_id])
 
 
 def distrust_copies(now: datetime) -> int:
     """Make every welcome copy that waits uncertain, in the caller's transaction, and say how many: this database may be
     older than what was sent from it. Editions are held instead."""
+    waiting = sa.select(Shard.edition_id).where(Shard.number == WELCOME, Shard.due_at.is_not(None))
     doubted = db.session.execute(
         sa.update(Delivery)
-        .where(IS_WELCOME, Delivery.state.in_(DUE))
-        .values(state=DeliveryState.UNCERTAIN, updated_at=now, **NO_LEASE)
+        .where(Delivery.edition_id.in_(waiting), Delivery.shard == WELCOME, Delivery.state.in_(DUE))
+        .values(state=DeliveryState.UNCERTAIN, updated_at=now)
         .execution_options(synchronize_session=False)
     )
     return int(doubted.rowcount)  # type: ignore[attr-defined]
@@ -365,23 +287,17 @@ def go_on(edition: Edition, now: datetime) -> None:
 def settle(now: datetime) -> int:
     """What time itself decides, and how many rows it decided: orphans become uncertain, what is past its edition's
     `finish_by` or its own expires, and an edition without unfinished rows is sent."""
-    unfinished = sa.exists().where(Delivery.state.in_(UNFINISHED))
+    unfinished = sa.exists().where(Shard.due_at.is_not(None))
     if not db.session.scalar(sa.select(sa.or_(unfinished, sa.exists().where(Edition.state == EditionState.SENDING)))):
         return 0
     with transaction() as session:
-        orphans = session.execute(
-            sa.update(Delivery)
-            .where(Delivery.state == DeliveryState.SENDING, Delivery.lease_until <= now)
-            .values(state=DeliveryState.UNCERTAIN, updated_at=now, **NO_LEASE)
-            .execution_options(synchronize_session=False)
-        )
-        decided = int(orphans.rowcount)  # type: ignore[attr-defined]
-        decided += _expire(now, IS_WELCOME, Delivery.finish_by <= now)
+        decided = shards.free_orphans(now)
+        decided += _expire(now, Shard.number == WELCOME, Delivery.finish_by <= now)
         for id in session.scalars(_GOING_OUT.where(Edition.reason.is_not(None))).all():
             cancel(id, now)  # what was on its way when it was ended, and has come back
-        over = _GOING_OUT.where(Edition.finish_by <= now)
-        if ids := session.scalars(over).all():  # asked before, because most often it is none, and the rows are many
-            decided += _expire(now, Delivery.edition_id.in_(ids), Delivery.finish_by.is_(None))
+        if ids := session.scalars(_GOING_OUT.where(Edition.finish_by <= now)).all():
+            decided += _expire(now, Shard.edition_id.in_(ids), Shard.number != WELCOME)
+            shards.close(ids, Shard.number != WELCOME)
         return decided + _finish(now)
 
 
@@ -389,10 +305,18 @@ _GOING_OUT = sa.select(Edition.id).where(Edition.state == EditionState.SENDING)
 
 
 def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
+    """Of shards that nobody works on; who does, finds out himself before he begins one."""
     expired = db.session.execute(
         sa.update(Delivery)
-        .where(Delivery.state.in_(DUE), sa.or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now), *which)
-        .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.EXPIRED, updated_at=now, **NO_LEASE)
+        .where(
+            Delivery.edition_id == Shard.edition_id,
+            Delivery.shard == Shard.number,
+            Shard.due_at.is_not(None),
+            Shard.lease.is_(None),
+            Delivery.state.in_(DUE),
+            *which,
+        )
+        .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.EXPIRED, updated_at=now)
         .execution_options(synchronize_session=False)
     )
     return int(expired.rowcount)  # type: ignore[attr-defined]
@@ -400,10 +324,7 @@ def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
 
 def _finish(now: datetime) -> int:
     finished = db.session.scalars(
-        sa.select(Edition).where(
-            Edition.state == EditionState.SENDING,
-            ~sa.exists().where(Delivery.edition_id == Edition.id, Delivery.state.in_(UNFINISHED), ~IS_WELCOME),
-        )
+        sa.select(Edition).where(Edition.state == EditionState.SENDING, ~shards.are_open(Edition.id))
     ).all()
     for edition in finished:
         if edition.reason is not None and not _reached_anybody(edition.id):

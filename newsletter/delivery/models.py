@@ -46,8 +46,9 @@ class Delivery(Base):
     """One edition to one subscriber.
 
     It has no foreign keys, because freezing an audience of a million must take seconds (rule 8); a test looks for
-    orphans. `lease` and `lease_until` say who works on it and how long he is believed; `attempt` names the attempt
-    whose result may be recorded. `finish_by` is its own end, where that is not its edition’s.
+    orphans. No index has a column that sending changes, so that PostgreSQL can put a row's new version beside the old
+    one (heap-only tuples); which rows are due is found by their `shard`. `attempt` names the attempt whose result may
+    be recorded. `finish_by` is its own end, where that is not its edition’s.
     """
 
     __tablename__ = "deliveries"
@@ -62,19 +63,13 @@ class Delivery(Base):
             sqlite_where=sa.text("kind = 'daily'"),
             postgresql_where=sa.text("kind = 'daily'"),
         ),
-        sa.Index("ix_deliveries_due", "state", "next_attempt_at"),
-        sa.Index(
-            "ix_deliveries_welcome_due",
-            "state",
-            "next_attempt_at",
-            sqlite_where=sa.text("kind = 'welcome'"),
-            postgresql_where=sa.text("kind = 'welcome'"),
-        ),
+        sa.Index(None, "edition_id", "shard"),
         sa.CheckConstraint("(state = 'skipped') = (skip_reason IS NOT NULL)", name="skip_reason"),
     )
 
     id: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)
     edition_id: Mapped[int]
+    shard: Mapped[int]
     subscriber_id: Mapped[int]
     subscription_id: Mapped[int]
     newsletter_id: Mapped[int]
@@ -85,12 +80,30 @@ class Delivery(Base):
     revision_id: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[str | None] = mapped_column(sa.String(32))
-    lease: Mapped[str | None] = mapped_column(sa.String(32))
-    lease_until: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime]
     finish_by: Mapped[datetime | None]
     last_reply: Mapped[str | None] = mapped_column(sa.String(500))
     updated_at: Mapped[datetime]
+
+
+WELCOME = 0
+"""The number of the shard that an edition's welcome copies are in."""
+
+
+class Shard(Base):
+    """Some hundred rows of an edition's ledger, which one worker takes on together.
+
+    `due_at` is when there is something to do in it again, NULL when all of it is over. `lease` says who works on it,
+    and `lease_until` how long he is believed.
+    """
+
+    __tablename__ = "shards"
+
+    edition_id: Mapped[int] = mapped_column(sa.ForeignKey("editions.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    lease: Mapped[str | None] = mapped_column(sa.String(32), index=True)
+    lease_until: Mapped[datetime | None]
 
 
 Counts = dict[DeliveryState, int]

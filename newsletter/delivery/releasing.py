@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from newsletter.delivery import audience, checking, correcting, ledger, welcoming
+from newsletter.delivery import audience, checking, correcting, ledger, shards, welcoming
 from newsletter.delivery.models import Delivery
 from newsletter.delivery.watching import SILENT
 from newsletter.editions import rendering, withdrawing
@@ -29,7 +29,7 @@ from newsletter.editions.models import (
 from newsletter.editions.publishing import let_go, put_on_hold
 from newsletter.foundation import alerts, audit, safety
 from newsletter.foundation.audit import SYSTEM, Actor
-from newsletter.foundation.database import db, one_at_a_time, transaction
+from newsletter.foundation.database import db, look_at, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError, Refused
 from newsletter.foundation.languages import spoken
 from newsletter.newsletters.calendar import FINISH_WITHIN, START_WITHIN
@@ -310,6 +310,8 @@ def freeze(found: Edition, now: datetime) -> None:
     correcting.must_be_over(found)
     db.session.flush()
     db.session.execute(audience.frozen(found, revision, now))
+    shards.open_for(found.id, now)
+    look_at(Delivery)
     count = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.edition_id == found.id)
     found.audience = db.session.scalar(count) or 0
     found.state, found.frozen_at = EditionState.SENDING, now

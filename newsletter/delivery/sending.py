@@ -1,47 +1,57 @@
-"""One shard: claim, message, SMTP, record."""
+"""Editions on their way: shards are leased, hands give their mails to the relay, and one ledger is kept for them all.
+
+One commit carries what came of every mail since the last one, and lets those go that wait for it (rule 10): so each
+connection has one mail at most of which nobody could know, and a commit costs little a mail.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from queue import Empty
 from threading import Event
+from typing import TypeVar
 
-from newsletter.delivery import ledger
-from newsletter.delivery.ledger import Claimed, Shard
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from newsletter.delivery import bounces, ledger, shards
+from newsletter.delivery.hands import Desk, Gone, Hand, Happening, Task, Told, Wish
+from newsletter.delivery.ledger import Result
+from newsletter.delivery.letters import Letters
+from newsletter.delivery.shards import Claimed, Leased
 from newsletter.editions.models import Revision
-from newsletter.editions.rendering import Parts
 from newsletter.foundation.clock import Clock
 from newsletter.foundation.config import Config
-from newsletter.foundation.database import db, transaction
-from newsletter.foundation.links import Links, Purpose
-from newsletter.mail import addresses
-from newsletter.mail.envelopes import return_path
-from newsletter.mail.message import Letter, Message, Reader, Sender
+from newsletter.foundation.database import Book, db
+from newsletter.foundation.links import Links
 from newsletter.mail.signing import the_signer
-from newsletter.mail.smtp import (
-    Connection,
-    ConversationBroken,
-    Outcome,
-    RelayUnavailable,
-    Reply,
-    SenderRefused,
-    Transport,
-)
+from newsletter.mail.smtp import RelayUnavailable, SenderRefused, Transport
 
 log = logging.getLogger(__name__)
 
-BROKEN_AT_MOST = 3
-"""So many conversations in a row that end in the middle of a mail say that it is the relay, not the mails."""
+T = TypeVar("T")
 
 RELAY_PAUSE = timedelta(minutes=1)
 """How long rows wait that a relay's absence left unsent; it is nobody's fault and costs no attempt."""
 
+WAITING = shards.SIZE // 2
+"""With fewer tasks on the desk than this the next shard is leased, so that no hand is ever idle."""
+
+RENEW_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 1.0
+DATABASE_SECONDS = 1.0
+STOP_TRIES = 20
+"""How often what is to be written is tried again by a worker that was asked to stop."""
+
 
 @dataclass(frozen=True)
 class Job:
-    """What sending a shard takes."""
+    """What sending takes."""
 
     config: Config
     links: Links
@@ -50,157 +60,196 @@ class Job:
     stop: Event
 
 
-def deliver_next_shard(job: Job) -> bool:
-    """Send one shard of an edition that is due; False when there is none.
+def send_due(job: Job, *, carefully: bool = False) -> int:
+    """Send what is due, of whichever edition, until nothing is, and say how many rows were taken in hand.
 
-    Raises RelayUnavailable when the relay is away; then what was not begun is due again in a minute. When `job.stop`
-    is set, what is in flight is finished and the rest is given back.
+    When `job.stop` is set, what is in flight is finished and the rest is given back. Raises RelayUnavailable when the
+    relay is of no use; then what was not begun is due again in a minute. `carefully`: it was of no use the last time,
+    so one mail is tried before the others.
     """
-    shard = ledger.lease_shard(job.clock.now())
-    if shard is None:
-        return False
-    run = _Run(job, shard)
-    try:
-        while run.goes_on():
-            with job.transport.connected() as connection:
-                run.through(connection)
-    except SenderRefused:
-        ledger.put_off(shard.edition_id, job.clock.now(), job.clock.now() + RELAY_PAUSE)
-        raise
-    finally:
-        run.give_back_the_rest()
-    return True
+    return _Sending(job, carefully).run()
 
 
-class _Run:
-    """One shard, on one conversation after the other where a relay breaks them off.
-
-    One commit carries the last result and the next start (rule 10).
-    """
-
-    def __init__(self, job: Job, shard: Shard) -> None:
+class _Sending:
+    def __init__(self, job: Job, carefully: bool) -> None:
         self._job = job
-        self._left = deque(shard.rows)
-        self._letters = _Letters(job, shard)
-        self._result: tuple[Claimed, str, Reply] | None = None
-        self._broken = 0
+        self._name = shards.new_lease()
+        self._book = Book()
+        self._desk = Desk(careful=carefully)
+        self._hands: set[Hand] = set()
+        self._most_ever = job.config.mail.connections
+        self._most = 1 if carefully else self._most_ever
+        self._letters: dict[int, Letters] = {}
+        self._leased: dict[tuple[int, int], Leased] = {}
+        self._left: dict[tuple[int, int], int] = {}
+        """How many rows of each leased shard have not ended."""
+        self._taken = 0
+        self._look_at = 0.0
+        self._attempt = secrets.token_hex(8)
+        self._fault: Exception | None = None
+        self._refused: SenderRefused | None = None
 
-    def goes_on(self) -> bool:
-        return bool(self._left) and not self._job.stop.is_set()
-
-    def through(self, connection: Connection) -> None:
-        """Send until the shard or the conversation ends. Raises RelayUnavailable when a fresh one was of no use."""
-        fresh = True
+    def run(self) -> int:
         try:
-            while self.goes_on():
-                row = self._left.popleft()
-                attempt = self._record_and_start(row)
-                if attempt is not None and not self._send(connection, row, attempt, fresh):
-                    return
-                fresh = fresh and attempt is None
+            self._go_on()
         finally:
-            self._record_and_start(None)
+            self._desk.stopped.set()
+            while self._hands:
+                self._keep_the_ledger()
+            self._book.close()
+            self._give_back_the_rest()
+        if (trouble := self._fault or self._refused) is not None:
+            raise trouble
+        return self._taken
 
-    def _record_and_start(self, row: Claimed | None) -> str | None:
-        if row is None and self._result is None:
-            return None
-        now = self._job.clock.now()
-        with transaction():
-            if self._result is not None:
-                ledger.record(*self._result, now)
-            attempt = ledger.start(row, now) if row is not None else None
-        self._result = None
-        return attempt
+    def _go_on(self) -> None:
+        self._lease()
+        self._hire()
+        while self._hands:
+            self._keep_the_ledger()
+            if not self._stops():
+                self._lease()
+                self._hire()
 
-    def _send(self, connection: Connection, row: Claimed, attempt: str, fresh: bool) -> bool:
-        """Hand over one mail; False when the conversation is of no use any more."""
-        mail = self._made(row)
-        if mail is None:
-            self._result = (row, attempt, Reply(Outcome.DEFERRED, "its mail could not be made; our log says why"))
-            return True
+    def _stops(self) -> bool:
+        return self._fault is not None or self._job.stop.is_set()
+
+    def _lease(self) -> None:
+        while len(self._desk.tasks) < WAITING and time.monotonic() >= self._look_at:
+            leased = self._durably(lambda: shards.lease(self._job.clock.now(), self._name))
+            if leased is None:
+                self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
+                return
+            where = leased.edition_id, leased.number
+            self._leased[where], self._left[where] = leased, len(leased.rows)
+            self._taken += len(leased.rows)
+            letters = self._letters_of(leased.revision_id)
+            self._desk.tasks.extend(Task(row, letters) for row in leased.rows)
+
+    def _letters_of(self, revision_id: int) -> Letters:
+        if revision_id not in self._letters:
+            job, revision = self._job, db.session.get_one(Revision, revision_id)
+            self._letters[revision_id] = Letters(revision, job.config, job.links, the_signer(), job.clock)
+        return self._letters[revision_id]
+
+    def _hire(self) -> None:
+        for _ in range(min(self._most - len(self._hands), len(self._desk.tasks))):
+            hand = Hand(self._desk, self._job.transport, self._job.config.mail.mails_per_connection, self._job.stop)
+            self._hands.add(hand)
+            hand.start()
+
+    def _keep_the_ledger(self) -> None:
+        """Wait for something to happen, and write down all that has by then."""
+        happened = self._happened()
+        wishes = [one for one in happened if isinstance(one, Wish)]
+        results = [one.result for one in happened if isinstance(one, Told)]
+        results += [wish.before for wish in wishes if wish.before]
+        granted: dict[int, str] = {}
         try:
-            self._result = (row, attempt, connection.send(*mail))
-        except ConversationBroken as error:
-            self._result = (row, attempt, Reply(Outcome.DEFERRED, str(error)))
-            self._broken += 1
-            if self._broken >= BROKEN_AT_MOST:
-                raise
-            return False
-        except RelayUnavailable:
-            ledger.take_back(row, attempt, self._job.clock.now())
-            self._left.appendleft(row)
-            if fresh:
-                raise
-            return False
-        self._broken = 0
-        return True
+            granted = self._durably(lambda: self._write(wishes, results))
+        except Exception as error:
+            log.exception("What came of %d mails could not be written down; they will be uncertain.", len(results))
+            self._fail(error)
+        for wish in wishes:
+            wish.answer.put(granted.get(wish.row.id))
+        for result in results:
+            self._has_ended(result.row)
+            self._most = max(self._most, self._most_ever if result.attempt else 0)  # the relay is there
+        for one in happened:
+            self._look_at_it(one, granted)
+        if self._desk.fault is not None:
+            self._fail(self._desk.fault)
 
-    def _made(self, row: Claimed) -> tuple[str, str, bytes] | None:
-        try:
-            return self._letters.to(row)
-        except Exception:  # a fault of ours with one address must not stop the mails of the others
-            log.exception("The mail of delivery %d could not be made.", row.id)
-            return None
+    def _happened(self) -> list[Happening]:
+        happened: list[Happening] = []
+        with suppress(Empty):
+            happened.append(self._desk.happened.get(timeout=RENEW_SECONDS))
+            while True:
+                happened.append(self._desk.happened.get_nowait())
+        return happened
 
-    def give_back_the_rest(self) -> None:
+    def _write(self, wishes: Sequence[Wish], results: Sequence[Result]) -> dict[int, str]:
+        """One commit; gives the attempt's name of each mail that may go."""
         now = self._job.clock.now()
-        if self._left:
-            ledger.give_back(list(self._left), now, now if self._job.stop.is_set() else now + RELAY_PAUSE)
+        with self._book.transaction() as connection:
+            shards.renew(self._name, now, connection)
+            ledger.record(results, now, connection)
+            started = ledger.start([wish.row for wish in wishes], self._attempt, now, connection)
+        attempt, self._attempt = self._attempt, secrets.token_hex(8)
+        return dict.fromkeys(started, attempt)
 
+    def _durably(self, write: Callable[[], T]) -> T:
+        """What the relay was told and has answered must not be forgotten because a database restarts."""
+        patience = STOP_TRIES
+        while True:
+            try:
+                return write()
+            except (OperationalError, InterfaceError) as error:
+                log.warning("The database does not take what is to be written; it is tried again. %s", error.orig)
+                if self._job.stop.is_set():
+                    patience -= 1
+                if patience == 0:
+                    raise
+            time.sleep(DATABASE_SECONDS)
 
-class _Letters:
-    """The shard's revision, addressed to each of its readers; encoded once in each form that one of them wants."""
+    def _look_at_it(self, one: Happening, granted: Mapping[int, str]) -> None:
+        if isinstance(one, Gone):
+            one.hand.join()
+            self._hands.discard(one.hand)
+            if one.back is not None:
+                self._desk.tasks.appendleft(one.back)
+            self._look_at_fault(one)
+        elif isinstance(one, Wish) and one.row.id not in granted:  # perhaps that is so of the whole edition
+            self._drop(lambda row: (row.edition_id, row.shard) == (one.row.edition_id, one.row.shard))
+            self._has_ended(one.row)
 
-    def __init__(self, job: Job, shard: Shard) -> None:
-        self._job = job
-        revision = db.session.get_one(Revision, shard.revision_id)
-        newsletter = revision.edition.newsletter
-        self._sender = Sender(newsletter.from_name, newsletter.from_address, newsletter.reply_to)
-        self._domain = addresses.wire(self._sender.address).rpartition("@")[2]
-        self._subject = revision.subject
-        self._list_id = f"<{newsletter.slug}.{self._domain}>"  # RFC 2919
-        self._parts = _parts(revision)
-        self._messages: dict[tuple[str, bool], Message] = {}
+    def _look_at_fault(self, gone: Gone) -> None:
+        if isinstance(gone.fault, SenderRefused) and gone.back is not None:
+            self._refused = gone.fault
+            self._leave_out(gone.back.row.edition_id)
+        elif isinstance(gone.fault, RelayUnavailable) and self._hands:
+            self._most = len(self._hands)  # it does not take more connections
+        elif gone.fault is not None:
+            self._fail(gone.fault)
 
-    def to(self, row: Claimed) -> tuple[str, str, bytes]:
-        """The envelope's two addresses and the mail itself."""
-        links = self._job.links
-        leave = links.link(Purpose.UNSUBSCRIBE, row.subscription_id)
-        preferences = links.link(Purpose.PREFERENCES, row.subscriber_id)
-        recipient = addresses.wire(row.address)
-        reader = Reader(
-            address=recipient,
-            message_id=f"{links.verp('d', row.id)}@{self._domain}",
-            words={"address": row.address, "unsubscribe_url": leave, "preferences_url": preferences},
-            unsubscribe_url=leave,
-        )
-        message = self._message(row).to(reader)
-        return (
-            return_path(self._job.config, links, "d", row.id, self._sender.address),
-            recipient,
-            the_signer().signed(message, self._sender.address, self._job.clock.now()),
-        )
+    def _fail(self, error: Exception) -> None:
+        self._fault = self._fault or error
+        self._desk.stopped.set()
 
-    def _message(self, row: Claimed) -> Message:
-        """In the reader's language where there is such a part, else in the newsletter's own."""
-        form = row.language if row.language in self._parts else next(iter(self._parts)), row.text_only
-        if form not in self._messages:
-            self._messages[form] = Message(self._letter(*form))
-        return self._messages[form]
+    def _leave_out(self, edition_id: int) -> None:
+        """Of an edition that cannot be sent now; the others have their turn."""
+        self._drop(lambda row: row.edition_id == edition_id)
+        now = self._job.clock.now()
+        for where in [where for where in self._leased if where[0] == edition_id]:
+            self._give_back(where, now + RELAY_PAUSE)
+        self._durably(lambda: shards.put_off(edition_id, now, now + RELAY_PAUSE))
 
-    def _letter(self, language: str, text_only: bool) -> Letter:
-        part = self._parts[language]
-        return Letter(
-            sender=self._sender,
-            subject=self._subject,
-            text=part.text,
-            html=None if text_only else part.html,
-            date=self._job.clock.now(),
-            marker=part.marker,
-            headers={"List-ID": self._list_id},
-        )
+    def _drop(self, which: Callable[[Claimed], bool]) -> None:
+        """Take tasks from the desk again. A hand that finds it empty meanwhile is hired anew."""
+        kept: list[Task] = []
+        with suppress(IndexError):
+            while True:
+                task = self._desk.tasks.popleft()
+                if which(task.row):
+                    self._has_ended(task.row)
+                else:
+                    kept.append(task)
+        self._desk.tasks.extend(kept)
 
+    def _has_ended(self, row: Claimed) -> None:
+        """A row is out of our hands; with the last one of its shard the shard is."""
+        where = row.edition_id, row.shard
+        if where in self._leased:
+            self._left[where] -= 1
+            if self._left[where] == 0:
+                self._give_back(where, None)
 
-def _parts(revision: Revision) -> dict[str, Parts]:
-    """What was sealed by its language, the newsletter's own first."""
-    return {part.language: Parts(part.html or "", part.text, part.marker) for part in revision.parts}
+    def _give_back(self, where: tuple[int, int], not_before: datetime | None) -> None:
+        leased, now = self._leased.pop(where), self._job.clock.now()
+        self._durably(lambda: shards.give_back(leased, now, not_before))
+        self._durably(lambda: bounces.refused_in(*where, now))
+
+    def _give_back_the_rest(self) -> None:
+        pause = timedelta() if self._job.stop.is_set() else RELAY_PAUSE
+        for where in list(self._leased):
+            self._give_back(where, self._job.clock.now() + pause)

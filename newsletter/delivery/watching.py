@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from newsletter.editions import publishing
 from newsletter.editions.models import Edition, EditionState
-from newsletter.foundation import alerts, pinging, safety
+from newsletter.foundation import alerts, calling, safety
 from newsletter.foundation.config import the_config
 from newsletter.foundation.database import db, transaction
 from newsletter.newsletters.models import Slot
@@ -92,4 +92,4 @@ def ping(now: datetime) -> int:
     """Call the heartbeat's address, if there is one and all is well, and say whether somebody answered. What is halted
     stays silent: a copy must not speak for the one that it is a copy of."""
     url = the_config().alerts.heartbeat_url
-    return int(bool(url) and not troubles(now) and pinging.ping(str(url)))
+    return int(bool(url) and not troubles(now) and calling.ping(str(url)))

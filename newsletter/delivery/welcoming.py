@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from newsletter.delivery import ledger
-from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState
+from newsletter.delivery import ledger, shards
+from newsletter.delivery.models import WELCOME, Delivery, DeliveryKind, DeliveryState
 from newsletter.editions.models import Edition, EditionState, editions_out
 from newsletter.editions.withdrawing import stories_in
 from newsletter.foundation.database import db, locked, transaction
@@ -49,6 +49,8 @@ def _welcome(subscription_id: int, now: datetime) -> bool:
         try:
             with session.begin_nested():
                 session.add(_copy(newest, confirmed, now))
+                session.flush()
+                shards.is_due(newest.id, WELCOME, now, session.connection())
         except IntegrityError:  # somebody gave them theirs just now; the database has the last word (rule 8)
             return False
         return True
@@ -89,6 +91,7 @@ def _has(newest: Edition, subscriber_id: int) -> bool:
 def _copy(newest: Edition, confirmed: Subscription, now: datetime) -> Delivery:
     return Delivery(
         edition_id=newest.id,
+        shard=WELCOME,
         subscriber_id=confirmed.subscriber_id,
         subscription_id=confirmed.id,
         newsletter_id=newest.newsletter_id,

@@ -10,7 +10,16 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from newsletter.editions.models import Edition, Item, Revision, editions_out, months_out, sealed_revisions
+from newsletter.editions.models import (
+    Edition,
+    EditionKind,
+    Item,
+    Revision,
+    editions_out,
+    months_out,
+    sealed_revisions,
+    specials_out,
+)
 from newsletter.editions.wording import preheader_of
 from newsletter.foundation.text import one_line
 from newsletter.newsletters.models import Newsletter, Pictures, Slot
@@ -80,6 +89,12 @@ def on(slot: Slot, day: date) -> PastEdition | None:
     return _first(editions_out(slot.newsletter_id, [slot.id], day, day))
 
 
+def special(slot: Slot, day: date, number: int) -> PastEdition | None:
+    """The slot's special edition of a date that stands at the number, if it went out and something of it is left."""
+    found = specials_out(slot.newsletter_id, [slot.id], day, day)
+    return _first([one for one in found if one.stands_at == number])
+
+
 def before(slot: Slot, day: date) -> PastEdition | None:
     return _first(editions_out(slot.newsletter_id, [slot.id], until=day - timedelta(days=1), limit=SPARE))
 
@@ -99,9 +114,9 @@ def _first(editions: Sequence[Edition]) -> PastEdition | None:
 
 
 def latest(slot: Slot, count: int) -> list[PastEdition]:
-    """The slot's last editions, the latest first."""
-    found = editions_out(slot.newsletter_id, [slot.id], limit=count + SPARE)
-    return list(_past(found))[:count]
+    """The slot's last editions, the latest first, with the special ones among them."""
+    found = [read(slot.newsletter_id, [slot.id], limit=count + SPARE) for read in (editions_out, specials_out)]
+    return sorted(_past([*found[0], *found[1]]), key=lambda one: one.sent_at, reverse=True)[:count]
 
 
 def months(newsletter: Newsletter) -> list[date]:
@@ -111,13 +126,18 @@ def months(newsletter: Newsletter) -> list[date]:
 
 def days_of(newsletter: Newsletter, month: date) -> list[list[PastEdition]]:
     """The editions of a month, given by its first day: a list for each date, the latest first, each begun by the
-    default slot's."""
+    default slot's, and ended by the special ones."""
     last_day = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    found = _past(editions_out(newsletter.id, _slot_ids(newsletter), month, last_day))
-    default = newsletter.default_slot.id
-    ordered = sorted(found, key=lambda one: (one.edition.slot_id != default, one.edition.slot_at))
+    found = [read(newsletter.id, _slot_ids(newsletter), month, last_day) for read in (editions_out, specials_out)]
+    ordered = sorted(_past([*found[0], *found[1]]), key=_place)
     ordered.sort(key=lambda one: one.edition.local_date, reverse=True)
     return [list(day) for _, day in groupby(ordered, lambda one: one.edition.local_date)]
+
+
+def _place(one: PastEdition) -> tuple[bool, bool, datetime, int]:
+    """Among those of its date."""
+    special, default = one.edition.kind is EditionKind.SPECIAL, one.edition.slot.is_default
+    return special, not default, one.edition.slot_at, one.edition.number
 
 
 def _slot_ids(newsletter: Newsletter) -> list[int]:

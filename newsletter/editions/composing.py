@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 
+from newsletter.editions import reaching
 from newsletter.editions.models import Item, items_sent
 from newsletter.newsletters.models import Newsletter, Slot, ThinDay
 from newsletter.stories import gating, ranking, topics
@@ -82,11 +83,13 @@ class Wishes:
     """What a person wants of the stories of one edition, by their ids.
 
     What tells the event of a story in `without` is not chosen, unless it is in `told`. Where a group has a story of
-    `told`, that one stays its lead: hands have been at its words or at its place.
+    `told`, that one stays its lead: hands have been at its words or at its place. Those in `linked` have a link that a
+    hand wrote, so it does not matter what their own is.
     """
 
     without: AbstractSet[int] = field(default_factory=frozenset)
     told: AbstractSet[int] = field(default_factory=frozenset)
+    linked: AbstractSet[int] = field(default_factory=frozenset)
 
 
 Groups = list[list[Candidate]]
@@ -125,11 +128,13 @@ def _compose(newsletter: Newsletter, slot: Slot, now: datetime, hours: int, wish
     newest, marks = newest_story_id(newsletter.id), marks_of(newsletter.id)
     since = now - timedelta(hours=hours)
     known = [*stories_between(newsletter.id, since, now), *pinned_since(newsletter.id, since)]
-    stories = _visible(known, marks)
+    visible = _visible(known, marks)
+    faults = _faults(visible.values(), wishes.linked)
+    stories = {id: story for id, story in visible.items() if id not in faults}
     background = _background(newsletter.id, since)
     grouped = _grouped(stories.values(), newsletter.grouping_threshold, marks, background)
     uses = {use.source_id: use for use in sources_of(newsletter.id)}
-    candidates = _candidates(stories.values(), uses, marks, newsletter.sections)
+    candidates = _candidates(visible.values(), uses, marks, newsletter.sections)
     groups = [[candidates[id] for id in group.story_ids] for group in grouped]
     wanted, left_out = _as_wished(groups, wishes)
     on_topic, off_topic = _by_topic(wanted, gating.topic_of(newsletter), stories, uses)
@@ -151,6 +156,7 @@ def _compose(newsletter: Newsletter, slot: Slot, now: datetime, hours: int, wish
         newest_story_id=newest,
         passed_over=(
             *_best(left_out, LEFT_OUT, now),
+            *_unreachable(faults, candidates, now),
             *selection.passed_over[:NEAR_MISSES],
             *_best(off_topic, "not about the newsletter’s topic", now),
         ),
@@ -179,6 +185,20 @@ def _led_by(choice: Choice, group: Group, stories: Mapping[int, Story], told: Ab
 def _visible(stories: Iterable[Story], marks: Iterable[StoryMark]) -> dict[int, Story]:
     hidden = {mark.story_id for mark in marks if mark.mark is Mark.HIDDEN}
     return {story.id: story for story in stories if story.id not in hidden}
+
+
+def _faults(stories: Iterable[Story], linked: AbstractSet[int]) -> dict[int, str]:
+    """The stories that no reader could follow, and why: they would keep the whole edition from being approved. One by
+    hand may have no link."""
+    wanted = (one for one in stories if one.id not in linked and (one.url or one.source_id is not None))
+    return {one.id: wrong for one in wanted if (wrong := reaching.fault(one.url))}
+
+
+def _unreachable(faults: Mapping[int, str], candidates: Mapping[int, Candidate], now: datetime) -> list[PassedOver]:
+    """Without the link, which could be anything."""
+    found = [(replace(candidates[id], url=""), wrong) for id, wrong in faults.items()]
+    passed = [PassedOver(one, ranking.score([one], now), f"its link {wrong}") for one, wrong in found]
+    return sorted(passed, key=lambda one: -one.score.total)[:OFF_TOPIC]
 
 
 def _background(newsletter_id: int, before: datetime) -> Background:

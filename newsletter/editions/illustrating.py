@@ -10,6 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from newsletter.editions import reaching
 from newsletter.editions.models import Item, Revision
 from newsletter.foundation.database import db, transaction
 from newsletter.foundation.errors import NewsletterError
@@ -40,7 +41,10 @@ def illustrate(revision_id: int, now: datetime, fetcher: Fetcher, store: Picture
     ours = revision.edition.newsletter.pictures is Pictures.OWN
     if found := _look_at_pages(revision_id, fetcher):
         _take_from_pages(revision_id, found)
-    return _take_copies(revision_id, now, fetcher, store) if ours else 0
+    if ours:
+        return _take_copies(revision_id, now, fetcher, store)
+    _refuse_addresses(revision_id)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,14 @@ def _open_items(revision_id: int) -> Sequence[Item]:
     """None when the revision is sealed: from then on it never changes."""
     revision = db.session.get(Revision, revision_id)
     return revision.items if revision is not None and revision.sealed_at is None else ()
+
+
+def _refuse_addresses(revision_id: int) -> None:
+    """Readers are not sent to a picture that they cannot have: it would keep the edition from being approved."""
+    with transaction():
+        for item in _open_items(revision_id):
+            if item.image_url and (wrong := reaching.fault(item.image_url)):
+                item.image_url, item.picture_note = None, f"Its address {wrong}."[:300]
 
 
 def _take_copies(revision_id: int, now: datetime, fetcher: Fetcher, store: PictureStore) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -70,7 +70,12 @@ def wishes_of(found: Edition | None) -> Wishes | None:
         return None
     without = {id for one in left_out(found.revision) for id in (one.story_id, *one.also)}
     told = {item.story_id for item in found.revision.items} | (edited - without)
-    return Wishes(frozenset(without), frozenset(id for id in told if id is not None))
+    linked = {item.story_id for item in _edited(found) if "url" in item.by_hand}
+    return Wishes(frozenset(without), _known(told), _known(linked))
+
+
+def _known(ids: Iterable[int | None]) -> frozenset[int]:
+    return frozenset(id for id in ids if id is not None)
 
 
 def _edited(found: Edition) -> Iterator[Item]:

@@ -35,6 +35,11 @@ def fault(url: str, inner: bool = False) -> str | None:
     return _fault_of_parts(parts, inner)
 
 
+def blocks(url: str, inner: bool = False, lets_in: bool = False) -> str | None:
+    """The same where it stops an edition: not where `lets_in` says that links into inner networks may be meant."""
+    return None if lets_in and fault(url, inner=True) is None else fault(url, inner)
+
+
 def _fault_of_parts(parts: SplitResult, inner: bool) -> str | None:
     if not parts.scheme:
         return "is not a whole web address: it must begin with https://"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -90,6 +90,15 @@ class Edition(Base):
         besides the daily edition has no slot."""
         at_slot = self.slot_at if self.kind is EditionKind.DAILY else None
         return self.send_at or at_slot
+
+    @property
+    def stands_at(self) -> int:
+        """The number by which readers find it among those of its date: 0 for the daily edition and for what corrects
+        it, a special one's own for that and for what corrects it."""
+        if self.kind is not EditionKind.SPECIAL:
+            return 0
+        wrong = db.session.get(Revision, self.corrects_id) if self.corrects_id is not None else None
+        return wrong.edition.stands_at if wrong else self.number
 
     @property
     def revision(self) -> Revision | None:
@@ -316,22 +325,39 @@ def editions_out(
 ) -> Sequence[Edition]:
     """What readers of the slots have of each date in [since, until], the latest first: the last correction that went
     out, or the daily edition; not the special ones, which stand beside it."""
-    query = sa.select(Edition).where(*_out_in(newsletter_id, slot_ids), ~_corrected())
-    if since is not None:
-        query = query.where(Edition.local_date >= since)
-    if until is not None:
-        query = query.where(Edition.local_date <= until)
+    daily = Edition.kind != EditionKind.SPECIAL
+    query = sa.select(Edition).where(*_out_in(newsletter_id, slot_ids, since, until), daily, ~_corrected())
     order = Edition.local_date if oldest_first else Edition.local_date.desc()
     return db.session.scalars(query.order_by(order, Edition.slot_id).limit(limit)).all()
 
 
-def _out_in(newsletter_id: int, slot_ids: Iterable[int]) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        Edition.newsletter_id == newsletter_id,
-        Edition.slot_id.in_(list(slot_ids)),
-        Edition.state.in_(OUT),
-        Edition.kind != EditionKind.SPECIAL,
-    )
+def specials_out(
+    newsletter_id: int,
+    slot_ids: Iterable[int],
+    since: date | None = None,
+    until: date | None = None,
+    *,
+    limit: int | None = None,
+) -> Sequence[Edition]:
+    """The special editions that went out, the latest first; in place of one that was corrected its last correction."""
+    wrong, later = aliased(Revision), aliased(Edition)
+    corrected = sa.exists().where(wrong.edition_id == Edition.id, later.corrects_id == wrong.id, later.state.in_(OUT))
+    special = Edition.kind == EditionKind.SPECIAL
+    query = sa.select(Edition).where(*_out_in(newsletter_id, slot_ids, since, until), special, ~corrected)
+    return db.session.scalars(query.order_by(Edition.local_date.desc(), Edition.number.desc()).limit(limit)).all()
+
+
+def _out_in(
+    newsletter_id: int, slot_ids: Iterable[int], since: date | None = None, until: date | None = None
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Of the dates in [since, until], as far as they are said."""
+    yield Edition.newsletter_id == newsletter_id
+    yield Edition.slot_id.in_(list(slot_ids))
+    yield Edition.state.in_(OUT)
+    if since is not None:
+        yield Edition.local_date >= since
+    if until is not None:
+        yield Edition.local_date <= until
 
 
 def _corrected() -> sa.ColumnElement[bool]:

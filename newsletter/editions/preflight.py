@@ -251,9 +251,9 @@ def _placeholder(word: str, where: str, blocking: bool, position: int | None = N
 def _links(content: Content, around: Around) -> Iterator[Finding]:
     for which, url, position in _addresses(content):
         if wrong := linking.fault(url, around.inner):
-            may_be_meant = around.lets_in and linking.fault(url, inner=True) is None
+            blocking = linking.blocks(url, around.inner, around.lets_in) is not None
             remedy = "Correct it, or take the story out." if position else "Correct it in the newsletter’s settings."
-            yield Finding(Kind.LINK, not may_be_meant, f"{which} {wrong}.", remedy, position)
+            yield Finding(Kind.LINK, blocking, f"{which} {wrong}.", remedy, position)
 
 
 def _addresses(content: Content) -> Iterator[tuple[str, str, int | None]]:

@@ -22,9 +22,10 @@ from newsletter.editions.models import (
     edition_of,
     edition_to_decide,
     editions_in,
+    subject_before,
 )
 from newsletter.editions.wording import AT_MOST as WORDS_AT_MOST
-from newsletter.editions.wording import wording_of
+from newsletter.editions.wording import is_same, wording_of
 from newsletter.foundation import alerts, audit
 from newsletter.foundation.audit import SYSTEM, Actor
 from newsletter.foundation.database import db, transaction, violated
@@ -63,12 +64,14 @@ def draft_due(now: datetime) -> int:
     """Draft every edition whose cut-off has passed and that does not exist yet, and say how many.
 
     One that is held for having too few stories is drafted anew as more come in, so that a slow morning mends itself.
-    One that should have begun while the service was away is drafted and held: it never goes out late by itself.
+    One that should have begun while the service was away is drafted and held: it never goes out late by itself. One
+    whose subject another edition has had since gets another.
     """
     wanted = missing(now)
     for slot_id, due in wanted:
         _draft(slot_id, due, now)
-    return len(wanted) + sum(_fill(held, now) for held in editions_in(EditionState.DRAFTED))
+    filled = sum(_fill(held, now) for held in editions_in(EditionState.DRAFTED))
+    return len(wanted) + filled + sum(_reword(drafted, now) for drafted in editions_in(EditionState.DRAFTED))
 
 
 def _draft(slot_id: int, due: Schedule, now: datetime) -> None:
@@ -106,6 +109,32 @@ def _fill(held: Edition, now: datetime) -> bool:
         revision_id = store(found, draft, now, SYSTEM)
     illustrate(revision_id, now, the_fetcher(), the_pictures())
     return True
+
+
+def _reword(drafted: Edition, now: datetime) -> bool:
+    """Never the same subject twice in a row, also where the other one went out after this was drafted. A hand's words
+    stay; preflight speaks of them."""
+    if not _repeats(drafted):
+        return False
+    with transaction():
+        found = edition_to_decide(drafted.id)
+        if found.state is not EditionState.DRAFTED or found.revision is None or not _repeats(found):
+            return False  # somebody was quicker
+        before = found.revision
+        words = wording_of(found, [item.headline for item in before.items])
+        kept = fields_by_hand(before)
+        preheader = before.preheader if "preheader" in kept else words.preheader
+        items = [copied(item) for item in before.items]
+        following(before, items, now, SYSTEM, subject=words.subject, preheader=preheader)
+        audit.record(SYSTEM, "edition.reword", f"edition:{found.id}", now, said=words.subject)
+    return True
+
+
+def _repeats(drafted: Edition) -> bool:
+    revision = drafted.revision
+    if revision is None or drafted.corrects_id is not None or "subject" in fields_by_hand(revision):
+        return False
+    return bool(revision.subject) and is_same(revision.subject, subject_before(drafted))
 
 
 def missing(now: datetime) -> list[tuple[int, Schedule]]:

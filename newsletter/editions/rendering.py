@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 
-from newsletter.editions.models import Edition, Item, Revision
+from newsletter.editions.models import Edition, EditionKind, Item, Revision
 from newsletter.editions.tagging import tagged
 from newsletter.foundation import writing
 from newsletter.foundation.languages import spoken
@@ -80,9 +80,11 @@ def parts_of(revision: Revision) -> Parts:
 
 
 def archive_path(edition: Edition) -> str:
-    """Where anybody may read the edition once it has gone out; its corrections stand in its place."""
+    """Where anybody may read the edition once it has gone out; its corrections stand in its place, and a special one
+    beside the daily one."""
+    special = f"/special-{edition.stands_at}" if edition.stands_at else ""
     slot = "" if edition.slot_id == edition.newsletter.default_slot.id else f"/{edition.slot_id}"
-    return f"/editions/{edition.newsletter.slug}{slot}/{edition.local_date}"
+    return f"/editions/{edition.newsletter.slug}{slot}/{edition.local_date}{special}"
 
 
 SHOWN = ("headline", "summary", "outlet", "section", "image_alt", "image_credit", "is_update")
@@ -97,7 +99,7 @@ def _item(item: Item, edition: Edition, others: int | None) -> SimpleNamespace:
         image_url=picture_url(item, edition.newsletter.pictures),
         also_covered=[SimpleNamespace(**other | {"url": tagged(other["url"], tags)}) for other in named],
         more_outlets=max(0, item.outlets - 1 - len(named)),
-        hours_old=_hours(item.published_at, edition.slot_at),
+        hours_old=_hours(item.published_at, _as_of(edition)),
     )
 
 
@@ -119,8 +121,13 @@ def picture_url(item: Item, shown: Pictures) -> str | None:
     return item.image_url if shown is Pictures.LINK else None
 
 
+def _as_of(edition: Edition) -> datetime:
+    """The moment that it tells the news of. A special edition is made for no slot."""
+    return edition.created_at if edition.kind is EditionKind.SPECIAL else edition.slot_at
+
+
 def _hours(published_at: datetime, at: datetime) -> int:
-    """How old a story is, in whole hours; 0 when it came after the slot."""
+    """How old a story is, in whole hours; 0 when it came after that moment."""
     return max(0, int((at - published_at).total_seconds() // 3600))
 
 

@@ -50,7 +50,7 @@ def worded(headlines: Sequence[str], name: Name, before: str = "") -> Wording:
     """
     told = [line for line in map(one_line, headlines) if line]
     for subject, used in _subjects(told, name):
-        if _folded(subject) != _folded(before):
+        if not is_same(subject, before):
             return Wording(subject, preheader_of([line for line in told if line != used]))
     raise AssertionError("there is always another subject")
 
@@ -91,6 +91,11 @@ def _filled(pattern: str, lead: str, name: Name, stories: int) -> str:
     room = max(20, (AT_MOST - len(rest)) // max(1, pattern.count(LEAD)))
     whole = filled(pattern, lead=shortened(lead, room), name=name.name, date=name.date, count=stories)
     return shortened(one_line(whole), AT_MOST) or name.name
+
+
+def is_same(subject: str, other: str) -> bool:
+    """Whether readers take one subject for the other: case and spacing do not matter."""
+    return _folded(subject) == _folded(other)
 
 
 def _folded(subject: str) -> str:

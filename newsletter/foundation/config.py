@@ -67,8 +67,8 @@ class DatabaseConfig(Section):
 class WebConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    workers: int = Field(default=1, ge=1, le=64)
-    threads: int = Field(default=8, ge=1, le=256)
+    workers: int = Field(default=2, ge=1, le=64)
+    threads: int = Field(default=4, ge=1, le=256)
     trusted_proxies: tuple[Network, ...] = ()
 
 
@@ -92,6 +92,9 @@ class DkimConfig(Section):
 
 
 class MailConfig(Section):
+    """`timeout_seconds` is for each of a relay's answers but the last, which says that it has taken the mail: for that
+    it is `final_timeout_seconds`, since a mail whose answer never came is uncertain."""
+
     transport: MailTransport = MailTransport.SMTP
     folder: Path = Path("mail")
     host: str = "127.0.0.1"
@@ -101,6 +104,9 @@ class MailConfig(Section):
     password: SecretStr | None = None
     password_file: Path | None = None
     timeout_seconds: float = Field(default=30, gt=0, le=600)
+    final_timeout_seconds: float = Field(default=300, gt=0, le=3600)
+    connections: int = Field(default=8, ge=1, le=64)
+    mails_per_connection: int = Field(default=1000, ge=1)
     bounce_address: str | None = None
     dkim: tuple[DkimConfig, ...] = ()
 
@@ -110,6 +116,41 @@ class MailConfig(Section):
             raise ValueError("give either password or password_file, not both")
         if self.username and not (self.password or self.password_file):
             raise ValueError("username needs password_file (or password) beside it")
+        return self
+
+
+class BounceProtocol(StrEnum):
+    LMTP = "lmtp"
+    SMTP = "smtp"
+
+
+class BouncesConfig(Section):
+    """What comes back: by the listener at host and port, or from a mailbox that is asked once a minute, or both."""
+
+    unsubscribe_address: str | None = Field(default=None, max_length=200, pattern=r"^[^@+\s]+@[^@\s]+$")
+    listen: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=8024, ge=1, le=65535)
+    protocol: BounceProtocol = BounceProtocol.LMTP
+    max_megabytes: float = Field(default=10, gt=0, le=100)
+    imap_host: str | None = None
+    imap_port: int = Field(default=993, ge=1, le=65535)
+    imap_security: SmtpSecurity = SmtpSecurity.TLS
+    imap_username: str = ""
+    imap_password: SecretStr | None = None
+    imap_password_file: Path | None = None
+    imap_folder: str = Field(default="INBOX", min_length=1)
+    imap_done_folder: str = Field(default="Read", min_length=1)
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _mailbox_is_whole(self) -> BouncesConfig:
+        if self.imap_password and self.imap_password_file:
+            raise ValueError("give either imap_password or imap_password_file, not both")
+        if self.imap_host and not (self.imap_username and (self.imap_password or self.imap_password_file)):
+            raise ValueError("imap_host needs imap_username and imap_password_file (or imap_password) beside it")
+        if self.imap_folder == self.imap_done_folder:
+            raise ValueError("imap_done_folder must be another folder than imap_folder")
         return self
 
 
@@ -164,6 +205,53 @@ class AlertsConfig(Section):
     heartbeat_url: WebAddress | None = None
 
 
+def _name_server(value: str) -> str:
+    name_server(value)
+    return value
+
+
+def name_server(value: str) -> tuple[str, int]:
+    """The address and the port of a name server as it is written: 192.0.2.53, 127.0.0.1:5353 or [::1]:5353."""
+    match = re.fullmatch(
+        r"\[(?P<six>[0-9a-fA-F:.]+)\](?::(?P<port>\d{1,5}))?|(?P<four>[\d.]+)(?::(?P<port4>\d{1,5}))?", value
+    )
+    host = (match["six"] or match["four"]) if match else value
+    port = int((match and (match["port"] or match["port4"])) or 53)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise ValueError("write a name server's address, such as 192.0.2.53 or 127.0.0.1:5353") from error
+    if not 0 < port < 65536:
+        raise ValueError("a port is a number from 1 to 65535")
+    return host, port
+
+
+def _ip_address(value: str) -> str:
+    return str(ipaddress.ip_address(value))
+
+
+def _time_source(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in ("http", "https", "ntp") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or not value.isprintable() or " " in value:
+        raise ValueError("write ntp://HOST or the whole address of a web page, such as ntp://time.example.org")
+    return value
+
+
+class DoctorConfig(Section):
+    """What `newsletter doctor` may ask. `sending_addresses` are those from which mail leaves to the world, where they
+    are not the relay's own; `watch_senders` lets the scheduler look at the senders' DNS records too."""
+
+    resolvers: tuple[Annotated[str, AfterValidator(_name_server)], ...] = ()
+    time_source: Annotated[str, AfterValidator(_time_source)] | None = None
+    sending_addresses: tuple[Annotated[str, AfterValidator(_ip_address)], ...] = ()
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
+    watch_senders: bool = True
+
+
 class DemoConfig(Section):
     clock_file: Path = Path("clock.json")
 
@@ -197,10 +285,12 @@ class Config(BaseSettings):
     database: DatabaseConfig = DatabaseConfig()
     web: WebConfig = WebConfig()
     mail: MailConfig = MailConfig()
+    bounces: BouncesConfig = BouncesConfig()
     fetching: FetchingConfig = FetchingConfig()
     pictures: PicturesConfig = PicturesConfig()
     sign_up: SignUpConfig = SignUpConfig()
     alerts: AlertsConfig = AlertsConfig()
+    doctor: DoctorConfig = DoctorConfig()
     demo: DemoConfig | None = None
 
     directory: Path = Field(default=Path(), exclude=True)
@@ -232,6 +322,13 @@ class Config(BaseSettings):
             return _secret_text(self.path(self.mail.password_file))
         return self.mail.password.get_secret_value() if self.mail.password else None
 
+    @property
+    def imap_password(self) -> str:
+        """Raises SecretUnreadable."""
+        if self.bounces.imap_password_file:
+            return _secret_text(self.path(self.bounces.imap_password_file))
+        return self.bounces.imap_password.get_secret_value() if self.bounces.imap_password else ""
+
 
 def _secret_text(file: Path) -> str:
     try:
@@ -255,6 +352,11 @@ def load(file: Path) -> Config:
         raise ConfigUnreadable(file=file, cause=getattr(error, "strerror", None) or error) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(file=file, line="", key="not TOML", problem=error) from error
+    return checked(file, values, text)
+
+
+def checked(file: Path, values: dict[str, Any], text: str) -> Config:
+    """The settings that were read from `text`. Raises ConfigInvalid."""
     if "directory" in values:
         raise ConfigInvalid(file=file, line=_line(text, ("directory",)), key="directory", problem="unknown key")
     try:

@@ -6,6 +6,7 @@ a verb that writes opens `transaction()`, which takes SQLite's write lock at its
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic.config import Config as AlembicConfig
@@ -30,6 +32,8 @@ from newsletter.foundation.errors import CannotStart
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 WRITES = "newsletter_writes"
 AFTERWARDS = "newsletter_afterwards"
+
+log = logging.getLogger(__name__)
 
 Row = TypeVar("Row", bound="Base")
 
@@ -120,7 +124,8 @@ def install(app: Flask, url: str) -> None:
 def _engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": 30}}
-    return {"pool_pre_ping": True}
+    # Its default is that of a disk with a moving arm, by which PostgreSQL reads whole tables rather than a few rows.
+    return {"pool_pre_ping": True, "connect_args": {"options": "-c random_page_cost=1.1"}}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -168,6 +173,21 @@ def afterwards(call: Callable[[], None]) -> None:
     db.session().info.setdefault(AFTERWARDS, []).append(call)
 
 
+def look_at(table: type[Base]) -> None:
+    """Let PostgreSQL count anew, after the transaction, what is in a table that has grown by many rows: it decides by
+    that how to look for a few. SQLite goes by its indexes alone."""
+    if db.engine.dialect.name == "postgresql":
+        afterwards(lambda: _analyse(table.__tablename__))
+
+
+def _analyse(table: str) -> None:
+    try:
+        with transaction() as session:
+            session.execute(sa.text(f"ANALYZE {table}"))
+    except sa.exc.DBAPIError:
+        log.warning("PostgreSQL did not look at the table %s; it does so by itself later.", table, exc_info=True)
+
+
 def locked(table: type[Row], id: int) -> Row | None:
     """The row, read afresh and nobody else's to change until the transaction ends; None when there is none."""
     query = sa.select(table).where(sa.inspect(table).primary_key[0] == id).with_for_update(of=table)
@@ -180,7 +200,76 @@ def one_at_a_time(what: str) -> None:
     For rules that count rows before adding one. SQLite has one writer at a time anyway.
     """
     if db.engine.dialect.name == "postgresql":
-        db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(what, 0))))
+        db.session.connection().execute(_ALONE, {"what": what})
+
+
+_ALONE = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("what", type_=sa.Text), 0)))
+"""Asked with each sign-up, so it is made once."""
+
+
+class Prepared:
+    """A statement that is executed many times a second: made and compiled once for each database, and not each time.
+
+    `make` gives it for a dialect's name, with `bindparam`s for all that differs; a call gives their values and executes
+    it on a connection.
+    """
+
+    def __init__(self, make: Callable[[str], sa.Executable]) -> None:
+        self._make = make
+        self._compiled: WeakKeyDictionary[sa.Dialect, sa.Compiled] = WeakKeyDictionary()
+
+    def __call__(self, on: Connection, **values: object) -> sa.CursorResult[Any]:
+        dialect = on.dialect
+        if dialect not in self._compiled:
+            made: Any = self._make(dialect.name)
+            self._compiled[dialect] = made.compile(dialect=dialect)
+        execute: Any = on.execute
+        found: sa.CursorResult[Any] = execute(self._compiled[dialect], values)
+        return found
+
+
+class Book:
+    """A connection of one's own for many short transactions, one after the other: without a session, and without asking
+    each time whether the database is still there. After an error it is another connection.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Commits at its end, rolls back on an error."""
+        if self._connection is None:
+            self._connection = db.engine.connect().execution_options(**{WRITES: True})
+        try:
+            with self._connection.begin():
+                yield self._connection
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def recordset(dialect: str, **columns: sa.types.TypeEngine[Any]) -> sa.Subquery:
+    """Rows as a table of its own, given as one parameter named `given`: a JSON list of objects with these columns.
+
+    So one statement changes many rows, each to its own, and is the same statement however many they are.
+    """
+    given = sa.bindparam("given", type_=sa.Text)
+    if dialect == "postgresql":
+        named = (sa.column(name, kind) for name, kind in columns.items())
+        table = sa.func.json_to_recordset(sa.cast(given, sa.JSON)).table_valued(*named)
+        return sa.select(table.render_derived(name="row", with_types=True)).subquery("given")
+    each = sa.func.json_each(given).table_valued("value")
+    fields = (
+        sa.type_coerce(sa.func.json_extract(each.c.value, f"$.{name}"), kind).label(name)
+        for name, kind in columns.items()
+    )
+    return sa.select(*fields).subquery("given")
 
 
 def violated(error: sa.exc.IntegrityError, constraint: str, *columns: str) -> bool:

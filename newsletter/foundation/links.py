@@ -13,9 +13,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous.encoding import base64_encode
 
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.parts import Part
+
+NEVER_PACKED = 14
+"""So many characters itsdangerous leaves as they are, because zlib's own would be more."""
 
 
 class LinkInvalid(NewsletterError):
@@ -42,6 +46,8 @@ class Links:
     def __init__(self, secret: str, site_url: str) -> None:
         self._secret = secret
         self.site_url = site_url
+        self._keyed: dict[Purpose, hmac.HMAC] = {}
+        self._verp_keyed = hmac.new(secret.encode(), b"verp:", hashlib.sha256)
 
     def to(self, path: str) -> str:
         """A whole address on this site."""
@@ -49,14 +55,14 @@ class Links:
 
     def make(self, purpose: Purpose, subject: int, until: datetime | None = None) -> str:
         """A token for `subject` (a row's id), good until a moment or for ever."""
-        return self._serializer(purpose).dumps([subject, int(until.timestamp()) if until else 0])
+        return self._signed(purpose, subject, int(until.timestamp()) if until else 0)
 
     def link(self, purpose: Purpose, subject: int, until: datetime | None = None) -> str:
         return self.to(f"/{purpose}/{self.make(purpose, subject, until)}")
 
     def make_for(self, purpose: Purpose, subject: int, person: int) -> str:
         """A token for `subject` that is bound to one person of the staff; whether it is still good is told by both."""
-        return self._serializer(purpose).dumps([subject, 0, person])
+        return self._signed(purpose, subject, 0, person)
 
     def read_for(self, purpose: Purpose, token: str) -> tuple[int, int]:
         """The subject and the person of a token made by `make_for`. Raises LinkInvalid."""
@@ -74,13 +80,26 @@ class Links:
             raise LinkExpired(until=now - timedelta(seconds=now.timestamp() - until))
         return subject
 
+    def _signed(self, purpose: Purpose, *numbers: int) -> str:
+        """What the serializer's `dumps` says, mostly in a tenth of its time: an edition has two for each reader."""
+        text = f"[{','.join(map(str, numbers))}]"
+        if len(text) > NEVER_PACKED:
+            return self._serializer(purpose).dumps(list(numbers))
+        if purpose not in self._keyed:
+            key = self._serializer(purpose).make_signer().derive_key()
+            self._keyed[purpose] = hmac.new(key, digestmod=hashlib.sha256)
+        payload = base64_encode(text)
+        signature = self._keyed[purpose].copy()
+        signature.update(payload)
+        return f"{payload.decode()}.{base64_encode(signature.digest()).decode()}"
+
     def _load(self, purpose: Purpose, token: str, count: int) -> list[int]:
         """The numbers that were signed. base64 has several spellings of the same octets; only ours is taken."""
         try:
             numbers = self._serializer(purpose).loads(token)
         except (BadSignature, ValueError, TypeError) as error:
             raise LinkInvalid from error
-        if len(numbers) != count or self._serializer(purpose).dumps(numbers) != token:
+        if len(numbers) != count or self._signed(purpose, *numbers) != token:
             raise LinkInvalid
         return list(numbers)
 
@@ -108,8 +127,9 @@ class Links:
         return kind, int.from_bytes(base64.b32decode(ident.upper() + "=" * (-len(ident) % 8)), "big")
 
     def _verp_signature(self, kind: str, ident: str) -> str:
-        digest = hmac.new(self._secret.encode(), f"verp:{kind}{ident}".encode(), hashlib.sha256).digest()
-        return _base32(digest[:10])
+        signature = self._verp_keyed.copy()
+        signature.update(f"{kind}{ident}".encode())
+        return _base32(signature.digest()[:10])
 
 
 the_links: Part[Links] = Part("links")

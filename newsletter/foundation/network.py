@@ -208,6 +208,16 @@ def port_is_free(host: str, port: int) -> bool:
     return True
 
 
+def ask_udp(host: str, port: int, question: bytes, seconds: float) -> bytes:
+    """The first packet that comes back from where one was sent, such as that of a time server. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(seconds)
+        asking.connect(address)
+        asking.send(question)
+        return asking.recv(2048)
+
+
 def network_of(ip: str) -> str:
     """What sign-ups are counted by: an IPv4 address, or the /64 that an IPv6 address is in."""
     address = ipaddress.ip_address(ip)

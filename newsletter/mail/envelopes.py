@@ -1,15 +1,32 @@
-"""Where bounces go: a return path of its own for every mail (VERP), signed, so that a bounce names its mail."""
+"""Where what comes back goes: addresses of our own that carry a signed tag, so that a mail to one names its cause."""
 
 from __future__ import annotations
 
 from newsletter.foundation.config import Config
 from newsletter.foundation.links import Links
-from newsletter.mail.addresses import wire
+from newsletter.mail.addresses import normalise, wire, without_tag
+from newsletter.mail.returned import LEAVING
 
 
 def return_path(config: Config, links: Links, kind: str, subject: int, sender: str) -> str:
     """`bounces+<signed id>@…` for a mail; the sender's own address where no bounce address is set."""
     if config.mail.bounce_address is None:
         return wire(sender)
-    local, _, domain = wire(config.mail.bounce_address).rpartition("@")
-    return f"{local}+{links.verp(kind, subject)}@{domain}"
+    return _tagged(config.mail.bounce_address, links.verp(kind, subject))
+
+
+def leaving_address(config: Config, links: Links, subscription_id: int) -> str | None:
+    """Where a mail of any words unsubscribes; None where such mail would not arrive."""
+    address = config.bounces.unsubscribe_address
+    return _tagged(address, links.verp(LEAVING, subscription_id)) if address else None
+
+
+def is_for_us(config: Config, address: str) -> bool:
+    """Whether an address is the bounce or the unsubscribe address, with any tag or none."""
+    ours = filter(None, (config.mail.bounce_address, config.bounces.unsubscribe_address))
+    return without_tag(address) in {normalise(one) for one in ours}
+
+
+def _tagged(address: str, tag: str) -> str:
+    local, _, domain = wire(address).rpartition("@")
+    return f"{local}+{tag}@{domain}"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from email import message_from_bytes
 from pathlib import Path
 
-from newsletter.mail.smtp import Connection, Outcome, RelayUnavailable, Reply
+from newsletter.mail.smtp import Connection, Mail, Outcome, RelayUnavailable, Reply
 
 
 class FolderTransport:
@@ -26,19 +26,33 @@ class FolderTransport:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unavailable(error) from error
-        yield self
+            raise _unavailable(self._folder, error) from error
+        yield _Hand(self._folder)
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Reply:
-        message_id = str(message_from_bytes(message)["Message-ID"])
+
+class _Hand:
+    """Puts one mail after the other into the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._offered: Mail | None = None
+
+    def offer(self, mail: Mail) -> Reply | None:
+        self._offered = mail
+        return None
+
+    def finish(self, following: Mail | None = None) -> Reply:
+        mail = self._offered
+        assert mail is not None
+        message_id = str(message_from_bytes(mail.octets)["Message-ID"])
         name = hashlib.sha256(message_id.encode()).hexdigest()[:16]
         if any(self._folder.glob(f"*-{name}.eml")):
             return Reply(Outcome.ACCEPTED, "250 already here")
-        envelope = f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode("ascii")
+        envelope = f"Return-Path: <{mail.sender}>\r\nDelivered-To: {mail.recipient}\r\n".encode("ascii")
         try:
-            return self._write(name, envelope + message)
+            return self._write(name, envelope + mail.octets)
         except OSError as error:
-            raise self._unavailable(error) from error
+            raise _unavailable(self._folder, error) from error
 
     def _write(self, name: str, octets: bytes) -> Reply:
         part = self._folder / f"{name}.part"
@@ -50,5 +64,6 @@ class FolderTransport:
         part.rename(self._folder / f"{number:06d}-{name}.eml")
         return Reply(Outcome.ACCEPTED, f"250 kept as {number:06d}-{name}.eml")
 
-    def _unavailable(self, error: OSError) -> RelayUnavailable:
-        return RelayUnavailable(host=self._folder, port="folder", cause=error.strerror or error)
+
+def _unavailable(folder: Path, error: OSError) -> RelayUnavailable:
+    return RelayUnavailable(host=folder, port="folder", cause=error.strerror or error)

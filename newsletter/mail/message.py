@@ -24,7 +24,8 @@ SOFT_BREAK = b"=\r\n"  # RFC 2045 §6.7, rule 5: disappears when the text is dec
 LINE = 76
 LITERAL = {*range(33, 127), ord(" "), ord("\t")} - {ord("=")}
 TOKENS = tuple(bytes([octet]) if octet in LITERAL else b"=%02X" % octet for octet in range(256))
-PIECE = re.compile(rb"(?s).{1,%d}(?<!=)(?<!=.)" % (LINE - 1))  # as much as fits, no token cut in two
+PIECE = re.compile(rb"(?s).{1,%d}(?<!=)(?<!=.)" % (LINE - 3))  # as much as fits, no token cut in two
+PLAIN = re.compile(rb"[\t -~]*").fullmatch
 BOUNDARY = "=_daily-headlines"  # "=_" cannot occur in quoted-printable text (RFC 2045 §6.7)
 
 
@@ -57,13 +58,15 @@ class Letter:
 class Reader:
     """What differs: the address as SMTP takes it, the Message-ID, and the words for the marks.
 
-    `unsubscribe_url` becomes the two headers of RFC 8058; transactional mail has none.
+    `unsubscribe_url` becomes the two headers of RFC 8058; transactional mail has none. `unsubscribe_address` stands
+    before it, for readers whose program leaves by mail.
     """
 
     address: str
     message_id: str
     words: Mapping[str, str] = field(default_factory=dict)
     unsubscribe_url: str | None = None
+    unsubscribe_address: str | None = None
 
 
 def mark(marker: str, name: str) -> str:
@@ -86,14 +89,18 @@ class Message:
         self._body = [piece if isinstance(piece, bytes) else (piece[0], piece[1]) for piece in _body(letter)]
 
     def to(self, reader: Reader) -> bytes:
-        """The whole message for one reader, with CRLF line ends and no line over 76 octets in its body."""
+        """The whole message for one reader, with CRLF line ends, no line over 76 octets in its body, and none that
+        begins with a dot."""
+        spoken: dict[Piece, bytes] = {}
         pieces = [self._head, _reader_head(reader)]
         for piece in self._body:
             if isinstance(piece, bytes):
                 pieces.append(piece)
-            else:
+                continue
+            if piece not in spoken:  # most words stand in a mail several times
                 name, escape = piece
-                pieces += (SOFT_BREAK, _quoted(escape(reader.words[name])), SOFT_BREAK)
+                spoken[piece] = SOFT_BREAK + _quoted(escape(reader.words[name])) + SOFT_BREAK
+            pieces.append(spoken[piece])
         return b"".join(pieces)
 
 
@@ -140,7 +147,8 @@ def _reader_head(reader: Reader) -> bytes:
     lines = [f"To: {reader.address}", f"Message-ID: <{reader.message_id}>"]
     if reader.unsubscribe_url:
         # RFC 8058 §3.1: both headers, one HTTPS address; and DKIM must cover them.
-        lines.append(f"List-Unsubscribe: <{reader.unsubscribe_url}>")
+        by_mail = f"<mailto:{reader.unsubscribe_address}>,\r\n " if reader.unsubscribe_address else ""
+        lines.append(f"List-Unsubscribe: {by_mail}<{reader.unsubscribe_url}>")
         lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
@@ -174,7 +182,12 @@ def _quoted(text: str) -> bytes:
 
 
 def _quoted_line(octets: bytes) -> bytes:
-    coded = b"".join([TOKENS[octet] for octet in octets])
+    coded = octets.replace(b"=", b"=3D") if PLAIN(octets) else b"".join([TOKENS[octet] for octet in octets])
     if octets[-1:] in (b" ", b"\t"):  # rule 3: a space at a line's end would be lost on the way
         coded = coded[:-1] + b"=%02X" % octets[-1]
-    return SOFT_BREAK.join(PIECE.findall(coded))
+    return SOFT_BREAK.join([_dotless(piece) for piece in PIECE.findall(coded)])
+
+
+def _dotless(line: bytes) -> bytes:
+    """No line of ours begins with a dot, which on the way means something (RFC 5321 §4.5.2, RFC 2049 §3)."""
+    return b"=2E" + line[1:] if line.startswith(b".") else line

@@ -30,11 +30,13 @@ from newsletter.mail.signing import the_signer
 from newsletter.mail.smtp import (
     Connection,
     ConversationBroken,
+    Mail,
     Outcome,
     RelayUnavailable,
     Reply,
     SenderRefused,
     Transport,
+    hand_over,
 )
 
 LEASE = timedelta(minutes=5)
@@ -123,7 +125,7 @@ def _hand_over(mail: OutboxMail, connection: Connection, config: Config, links: 
         log.exception("The mail “%s” (%d) could not be made.", mail.name, mail.id)
         return Reply(Outcome.DEFERRED, f"it could not be made: {type(error).__name__}: {error}")
     try:
-        return connection.send(*octets)
+        return hand_over(connection, octets)
     except ConversationBroken as error:
         _record(mail.id, Reply(Outcome.DEFERRED, str(error)), clock.now())
         raise
@@ -172,7 +174,7 @@ def _claim(now: datetime) -> OutboxMail | None:
     return mail
 
 
-def _octets(mail: OutboxMail, config: Config, links: Links) -> tuple[str, str, bytes]:
+def _octets(mail: OutboxMail, config: Config, links: Links) -> Mail:
     rendered = templates.render(mail.name, **mail.data)
     letter = Letter(
         sender=Sender(mail.sender_name, mail.sender_address, mail.reply_to),
@@ -186,7 +188,7 @@ def _octets(mail: OutboxMail, config: Config, links: Links) -> tuple[str, str, b
     recipient = addresses.wire(mail.recipient)
     message = Message(letter).to(Reader(address=recipient, message_id=mail.message_id))
     signed = the_signer().signed(message, mail.sender_address, mail.created_at)
-    return return_path(config, links, "o", mail.id, mail.sender_address), recipient, signed
+    return Mail(return_path(config, links, "o", mail.id, mail.sender_address), recipient, signed, dotless=True)
 
 
 def _record(mail_id: int, reply: Reply, now: datetime) -> None:

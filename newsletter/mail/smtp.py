@@ -1,10 +1,18 @@
-"""Handing mails to a relay, and its replies sorted by what to do next."""
+"""Handing mails to a relay, and its replies sorted by what to do next.
+
+A mail is handed over in two steps: `offer` says whom it is for and what is in it, `finish` ends it with the final dot.
+Whoever keeps a ledger writes down between the two that it goes out now. Where the relay lets us (PIPELINING, RFC 2920),
+the envelope goes in one write, and the next mail's envelope together with this one's final dot: then a mail costs one
+round trip.
+"""
 
 from __future__ import annotations
 
 import re
 import smtplib  # noqa: TID251 - the one place for it
+import socket  # noqa: TID251 - and for this
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,8 +39,22 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Reply:
+    """`by_policy`: the relay does not want such mails from us, and it is nothing about the reader."""
+
     outcome: Outcome
     text: str
+    by_policy: bool = False
+
+
+@dataclass(frozen=True)
+class Mail:
+    """An envelope's two addresses, and the whole message with CRLF line ends. `dotless`: none of its lines begins with
+    a dot, and nobody has to look for one."""
+
+    sender: str
+    recipient: str
+    octets: bytes
+    dotless: bool = False
 
 
 class RelayUnavailable(NewsletterError):
@@ -48,17 +70,39 @@ class SenderRefused(RelayUnavailable):
     address, or set bounce_address under [mail]."""
 
 
+class RelayFails(RelayUnavailable):
+    """The relay takes no mails any more. {cause}"""
+
+
+class PolicyRefused(RelayUnavailable):
+    """The relay does not want our mails: {cause}. They wait, and are tried again. Mend what it names, or ask whoever
+    runs it."""
+
+
 class Connection(Protocol):
     """One conversation with a relay."""
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Reply:
-        """Hand over one mail.
+    def offer(self, mail: Mail) -> Reply | None:
+        """Tell a mail's envelope and content, all but the final dot. None when the relay waits for it; else the mail
+        has ended with this reply.
 
-        When it was not handed over, raises RelayUnavailable if the conversation ended before its recipient was named,
-        so that another conversation may take it at once; ConversationBroken if it ended later and before the final
-        dot, so that this very mail may be why.
+        When it was not taken, raises RelayUnavailable if the conversation ended before its recipient was named, so that
+        another conversation may take it at once; ConversationBroken if it ended later, so that this very mail may be
+        why; SenderRefused.
         """
         ...
+
+    def finish(self, following: Mail | None = None) -> Reply:
+        """End the mail that was offered. `following` is the one that is offered next, and only its envelope is needed.
+
+        Raises ConversationBroken when the conversation had ended before.
+        """
+        ...
+
+
+def hand_over(connection: Connection, mail: Mail) -> Reply:
+    """Both steps in one. Raises what they raise."""
+    return connection.offer(mail) or connection.finish()
 
 
 class Transport(Protocol):
@@ -82,21 +126,18 @@ class SmtpTransport:
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
-        smtp = self._open()
+        conversation = _Conversation(self._open(), self._config)
         try:
-            yield _SmtpConnection(smtp, self._config)
+            yield conversation
         finally:
-            with suppress(OSError, smtplib.SMTPException):
-                smtp.quit()
-            smtp.close()
+            conversation.close()
 
-    def _open(self) -> smtplib.SMTP:
+    def _open(self) -> _Smtp:
         config = self._config
+        tls = config.security is SmtpSecurity.TLS
+        smtp: _Smtp | None = None
         try:
-            smtp = self._connect()
-        except (OSError, smtplib.SMTPException) as error:
-            raise self._unavailable(error) from error
-        try:
+            smtp = _smtps(config) if tls else _Smtp(config.host, config.port, timeout=config.timeout_seconds)
             smtp.ehlo_or_helo_if_needed()
             if config.security is SmtpSecurity.STARTTLS:
                 smtp.starttls(context=ssl.create_default_context())
@@ -104,76 +145,225 @@ class SmtpTransport:
             if config.username:
                 smtp.login(config.username, self._password or "")
         except (OSError, smtplib.SMTPException) as error:
-            smtp.close()
-            raise self._unavailable(error) from error
+            if smtp is not None:
+                smtp.close()
+            raise RelayUnavailable(host=config.host, port=config.port, cause=_words(error)) from error
         return smtp
 
-    def _connect(self) -> smtplib.SMTP:
-        config = self._config
-        if config.security is SmtpSecurity.TLS:
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(config.host, config.port, timeout=config.timeout_seconds, context=context)
-        return smtplib.SMTP(config.host, config.port, timeout=config.timeout_seconds)
 
-    def _unavailable(self, cause: object) -> RelayUnavailable:
-        return RelayUnavailable(host=self._config.host, port=self._config.port, cause=_words(cause))
+Said = tuple[int, bytes]
+"""A reply's code and its words."""
+
+LONGEST_REPLY = 64 * 1024
 
 
-class _SmtpConnection:
-    def __init__(self, smtp: smtplib.SMTP, config: MailConfig) -> None:
+class _Smtp(smtplib.SMTP):
+    """smtplib's, with a reply that has to be whole in time: a relay that says an octet a second says nothing."""
+
+    _unread = b""
+    _unread_of: object = None
+
+    def getreply(self) -> Said:
+        """Raises SMTPServerDisconnected, SMTPResponseException, OSError; then the connection is closed."""
+        try:
+            return self._reply(time.monotonic() + (self.timeout or 0))
+        except (OSError, smtplib.SMTPException):
+            self.close()
+            raise
+
+    def _reply(self, until: float) -> Said:
+        text = []
+        while True:
+            line = self._line(until)
+            text.append(line[4:].strip())
+            if line[3:4] != b"-":
+                break
+        if not line[:3].isdigit():
+            raise smtplib.SMTPResponseException(-1, b"no SMTP reply: " + line[:100])
+        return int(line[:3]), b"\n".join(text)
+
+    def _line(self, until: float) -> bytes:
+        assert self.sock is not None
+        if self._unread_of is not self.sock:  # what came before STARTTLS was said by anybody
+            self._unread, self._unread_of = b"", self.sock
+        while b"\n" not in self._unread:
+            self.sock.settimeout(max(0.001, until - time.monotonic()))
+            octets = self.sock.recv(LONGEST_REPLY)
+            if not octets:
+                raise smtplib.SMTPServerDisconnected("it closed the connection")
+            self._unread += octets
+            if len(self._unread) > LONGEST_REPLY:
+                raise smtplib.SMTPResponseException(-1, b"a reply without end")
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def has_spoken(self) -> bool:
+        """Whether it has said something, be it goodbye, though it was not asked."""
+        assert self.sock is not None
+        if self._unread:
+            return True
+        self.sock.settimeout(0)  # and no select: what is there may be TLS's own
+        try:
+            self._unread = self.sock.recv(LONGEST_REPLY)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        return True
+
+
+class _Smtps(_Smtp, smtplib.SMTP_SSL):
+    pass
+
+
+def _smtps(config: MailConfig) -> _Smtp:
+    context = ssl.create_default_context()
+    return _Smtps(config.host, config.port, timeout=config.timeout_seconds, context=context)
+
+
+GOOD = ((250,), (250, 251), (354,))
+"""What a relay answers to MAIL, RCPT and DATA when it goes on."""
+
+
+class _Conversation:
+    """What smtplib has opened goes on here, mail by mail and in larger steps than smtplib knows."""
+
+    def __init__(self, smtp: _Smtp, config: MailConfig) -> None:
+        assert smtp.sock is not None
         self._smtp = smtp
-        self._relay = {"host": config.host, "port": config.port}
+        self._socket: socket.socket = smtp.sock
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the dot waits for the body's receipt
+        self._config = config
+        self._pipelines = smtp.has_extn("pipelining")
+        self._asks_size = smtp.has_extn("size")
+        self._announced = False
+        self._in_a_mail = False
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Reply:
-        self._begin(sender)
+    def offer(self, mail: Mail) -> Reply | None:
+        self._in_a_mail = True
+        if (said := self._ask_for(mail)) is not None:
+            self._in_a_mail = False
+            return sort(*said)
+        self._write(_ended(mail.octets if mail.dotless else _stuffed(mail.octets)))
+        return None
+
+    def finish(self, following: Mail | None = None) -> Reply:
+        if self._smtp.has_spoken():  # it has ended the mail before we have, so it has not taken it
+            raise self._broken(self._last_words())
+        octets = b".\r\n"
+        if following is not None and self._pipelines:
+            octets += b"".join(self._envelope(following))
+            self._announced = True
+        self._write(octets)
         try:
-            for command in (f"RCPT TO:<{recipient}>", "DATA"):
-                code, text = self._smtp.docmd(command)
-                if code == 421:
-                    raise ConversationBroken(**self._relay, cause=f"{code} {_decoded(text)}")
-                if code not in (250, 251, 354):
-                    self._forget()
-                    return _sorted(code, text)
-            self._smtp.send(_stuffed(message))
-        except (OSError, smtplib.SMTPException) as error:
-            raise ConversationBroken(**self._relay, cause=_words(error)) from error
-        return self._answer_to_the_dot()
-
-    def _begin(self, sender: str) -> None:
-        """A relay that refuses our sender refuses us and no reader."""
-        try:
-            code, text = self._smtp.docmd(f"MAIL FROM:<{sender}>")
-        except (OSError, smtplib.SMTPException) as error:
-            raise RelayUnavailable(**self._relay, cause=_words(error)) from error
-        if code != 250:
-            self._forget()
-            refused = RelayUnavailable if code == 421 else SenderRefused
-            raise refused(**self._relay, sender=sender, cause=f"{code} {_decoded(text)}")
-
-    def _forget(self) -> None:
-        """End the mail that was refused. Where the relay has hung up, the next mail will find out."""
-        with suppress(OSError, smtplib.SMTPException):
-            self._smtp.rset()
-
-    def _answer_to_the_dot(self) -> Reply:
-        try:
-            code, text = self._smtp.getreply()
+            self._smtp.timeout = self._config.final_timeout_seconds
+            said = self._smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
             return Reply(Outcome.UNCERTAIN, _words(error))
-        return _sorted(code, text)
+        finally:
+            self._smtp.timeout = self._config.timeout_seconds
+        self._in_a_mail = self._announced
+        return sort(*said)
+
+    def close(self) -> None:
+        """Say goodbye, unless in the middle of a mail, where that would be a part of it."""
+        if not self._in_a_mail:
+            with suppress(OSError, smtplib.SMTPException):
+                self._smtp.quit()
+        self._smtp.close()
+
+    def _envelope(self, mail: Mail) -> tuple[bytes, bytes, bytes]:
+        size = f" SIZE={len(mail.octets)}" if self._asks_size else ""
+        return (
+            f"MAIL FROM:<{mail.sender}>{size}\r\n".encode("ascii"),
+            f"RCPT TO:<{mail.recipient}>\r\n".encode("ascii"),
+            b"DATA\r\n",
+        )
+
+    def _ask_for(self, mail: Mail) -> Said | None:
+        """The reply that ended the mail, or None when its content may come."""
+        steps = self._envelope(mail)
+        said: list[Said] = []
+        if self._pipelines and not self._announced:
+            self._write(b"".join(steps), RelayUnavailable)
+        self._announced = False
+        for step, good in zip(steps, GOOD, strict=True):
+            why = ConversationBroken if said else RelayUnavailable
+            if not self._pipelines:
+                self._write(step, why)
+            said.append(self._told(why))
+            if said[-1][0] not in good and not self._pipelines:
+                break
+        wrong = [one for one, good in zip(said, GOOD, strict=False) if one[0] not in good]
+        if not wrong:
+            return None
+        self._get_out(said[-1])
+        if wrong[0] is said[0]:  # it refuses us, and no reader
+            raise SenderRefused(**self._where(), sender=mail.sender, cause=_told_words(wrong[0]))
+        return wrong[0]
+
+    def _told(self, why: type[RelayUnavailable]) -> Said:
+        try:
+            said = self._smtp.getreply()
+        except (OSError, smtplib.SMTPException) as error:
+            raise why(**self._where(), cause=_words(error)) from error
+        if said[0] == 421:
+            raise why(**self._where(), cause=_told_words(said))
+        return said
+
+    def _write(self, octets: bytes, why: type[RelayUnavailable] = ConversationBroken) -> None:
+        try:
+            self._socket.settimeout(self._config.timeout_seconds)
+            self._socket.sendall(octets)
+        except OSError as error:
+            raise why(**self._where(), cause=_words(error)) from error
+
+    def _get_out(self, last: Said) -> None:
+        """End the mail that was refused. Where the relay has hung up, the next mail will find out."""
+        with suppress(OSError, smtplib.SMTPException):
+            if last[0] == 354:  # it wants content for nobody (RFC 2920 §3.1)
+                self._socket.sendall(b".\r\n")
+                self._smtp.getreply()
+            self._smtp.rset()
+
+    def _last_words(self) -> str:
+        try:
+            return _told_words(self._smtp.getreply())
+        except (OSError, smtplib.SMTPException) as error:
+            return _words(error)
+
+    def _broken(self, cause: str) -> ConversationBroken:
+        return ConversationBroken(**self._where(), cause=cause)
+
+    def _where(self) -> dict[str, object]:
+        return {"host": self._config.host, "port": self._config.port}
 
 
 def _stuffed(message: bytes) -> bytes:
-    """RFC 5321 §4.5.2: a dot more before a line's first dot, and a lone dot at the end."""
-    body = re.sub(rb"(?m)^\.", b"..", message)
-    return body + (b"" if body.endswith(b"\r\n") else b"\r\n") + b".\r\n"
+    """RFC 5321 §4.5.2: a dot more before a line's first dot."""
+    body = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + body if body.startswith(b".") else body
 
 
-def _sorted(code: int, text: bytes) -> Reply:
-    words = f"{code} {_decoded(text)}"
+def _ended(body: bytes) -> bytes:
+    return body if body.endswith(b"\r\n") else body + b"\r\n"
+
+
+POLICY = re.compile(r"5\.7\.\d+")
+"""RFC 3463 §3.8: security or policy."""
+
+
+def sort(code: int, text: bytes) -> Reply:
+    """What a relay's reply means for the mail. A refusal by policy is put off: it is about us and may be mended."""
+    words = _told_words((code, text))
     if 200 <= code < 300:
         return Reply(Outcome.ACCEPTED, words)
-    return Reply(Outcome.REFUSED if 500 <= code < 600 else Outcome.DEFERRED, words)
+    by_policy = code >= 500 and POLICY.match(words[4:]) is not None
+    return Reply(Outcome.REFUSED if 500 <= code < 600 and not by_policy else Outcome.DEFERRED, words, by_policy)
+
+
+def _told_words(said: Said) -> str:
+    return f"{said[0]} {_decoded(said[1])}"
 
 
 def _decoded(text: bytes) -> str:
@@ -183,7 +373,8 @@ def _decoded(text: bytes) -> str:
 def _words(cause: object) -> str:
     if isinstance(cause, smtplib.SMTPResponseException):
         error = cause.smtp_error
-        return f"{cause.smtp_code} {_decoded(error if isinstance(error, bytes) else str(error).encode())}"
+        words = _decoded(error if isinstance(error, bytes) else str(error).encode())
+        return words if cause.smtp_code < 0 else f"{cause.smtp_code} {words}"
     if isinstance(cause, TimeoutError):
         return "it did not answer in time"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -12,13 +12,16 @@ from newsletter.foundation.database import Base, db, one_at_a_time, words
 
 
 class SuppressionReason(StrEnum):
+    """`left`: they unsubscribed where they were sent mails before us, as an import said."""
+
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"
     ERASURE = "erasure"
     BY_HAND = "by_hand"
+    LEFT = "left"
 
 
-LIFTED_BY_CONFIRMING = (SuppressionReason.HARD_BOUNCE, SuppressionReason.ERASURE)
+LIFTED_BY_CONFIRMING = (SuppressionReason.HARD_BOUNCE, SuppressionReason.ERASURE, SuppressionReason.LEFT)
 """A person's own confirming lifts these; never a complaint or what staff decided (DESIGN.md, rule 14)."""
 
 

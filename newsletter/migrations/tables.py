@@ -1,5 +1,6 @@
 """Every module with tables, so that Alembic sees the whole of them."""
 
+from newsletter.delivery import bounce_models as bounces
 from newsletter.delivery import models as delivery
 from newsletter.editions import models as editions
 from newsletter.foundation import alerts, audit, installation, leases
@@ -17,6 +18,7 @@ __all__ = [
     "METADATA",
     "alerts",
     "audit",
+    "bounces",
     "delivery",
     "editions",
     "installation",

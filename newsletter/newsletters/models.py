@@ -199,23 +199,36 @@ def newsletter(slug: str | None) -> Newsletter:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a sign-up needs to know of a newsletter. `slots` are ids with their zones, the default one first."""
+    """What a sign-up needs to know of a newsletter, and what the answer's page shows of it.
 
+    `slots` are ids with their zones, the default one first.
+    """
+
+    slots: tuple[tuple[int, str], ...]
     newsletter_id: int
     sign_up_text_id: int
-    slots: Sequence[tuple[int, str]]
+    slug: str
+    name: str
+    tagline: str
+    publisher: str
+    postal_address: str
+    from_address: str
+    language: str
 
 
 _OFFERED = (
     sa.select(
-        Newsletter.slug,
-        Newsletter.id,
-        sa.select(sa.func.max(SignUpText.id))
-        .where(SignUpText.newsletter_id == Newsletter.id)
-        .scalar_subquery()
-        .label("text_id"),
         Slot.id.label("slot_id"),
         Slot.zone,
+        Newsletter.id,
+        sa.select(sa.func.max(SignUpText.id)).where(SignUpText.newsletter_id == Newsletter.id).scalar_subquery(),
+        Newsletter.slug,
+        Newsletter.name,
+        Newsletter.tagline,
+        Newsletter.publisher,
+        Newsletter.postal_address,
+        Newsletter.from_address,
+        Newsletter.language,
     )
     .join(Slot)
     .where(Newsletter.slug.in_(sa.bindparam("slugs", expanding=True)))
@@ -231,9 +244,13 @@ def offers(slugs: Sequence[str]) -> list[Offer]:
     """
     wanted = list(dict.fromkeys(slugs)) or [newsletter(None).slug]
     asked = [slug for slug in wanted if slug.isprintable()]  # no database takes a NUL
-    found = db.session.execute(_OFFERED, {"slugs": asked}).all()
+    found = db.session.connection().execute(_OFFERED, {"slugs": asked}).all()
     rows = {slug: [row for row in found if row.slug == slug] for slug in wanted}
     for slug in wanted:
         if not rows[slug]:
             newsletter(slug)  # raises what is wrong with it
-    return [Offer(of[0].id, of[0].text_id, [(row.slot_id, row.zone) for row in of]) for of in rows.values()]
+    return [_offer(of) for of in rows.values()]
+
+
+def _offer(rows: Sequence[sa.Row[Any]]) -> Offer:
+    return Offer(tuple((row.slot_id, row.zone) for row in rows), *rows[0][2:])

@@ -15,11 +15,14 @@ from gunicorn.app.base import BaseApplication
 
 from newsletter import scheduling
 from newsletter.app import worker as worker_of
+from newsletter.delivery import bounces
 from newsletter.foundation import safety
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.config import Config, the_config
 from newsletter.foundation.errors import CannotStart
 from newsletter.foundation.network import port_is_free
+from newsletter.mail.envelopes import is_for_us
+from newsletter.mail.receiving import Listener
 from newsletter.operations import assembling
 from newsletter.operations.supervising import Child, Group, follow_parent
 from newsletter.stories.fetching import the_fetcher
@@ -51,11 +54,14 @@ def the_group(config: Config, file: Path) -> Group:
     def listening() -> bool:
         return not port_is_free(config.web.host, config.web.port)
 
-    return Group([_child("web", file, listening), _child("scheduler", file), _child("worker", file)])
+    children = [_child("web", file, listening), _child("scheduler", file), _child("worker", file)]
+    if config.bounces.listen:
+        children.append(_child("bounces listen", file))
+    return Group(children)
 
 
 def _child(name: str, file: Path, is_ready: Callable[[], bool] = lambda: True) -> Child:
-    return Child(name, [sys.executable, "-m", "newsletter", "--config", str(file), name], is_ready)
+    return Child(name, [sys.executable, "-m", "newsletter", "--config", str(file), *name.split()], is_ready)
 
 
 def check_port(config: Config, how: str) -> None:
@@ -122,6 +128,29 @@ def worker(file: Path) -> None:
         if (reason := safety.halted()) is not None:
             log.warning("Nothing is sent: %s %s", reason, safety.REMEDY)
     worker_of(app, stop).run()
+
+
+def listen(file: Path) -> None:
+    """The mail server for what comes back, until SIGTERM. Raises CannotStart."""
+    follow_parent()
+    app, stop = assembling.ready(file), _stopped_by_signals()
+    with app.app_context():
+        config = the_config()
+    listener = bounce_listener(app, config)
+    listener.start()
+    log.info("Bounces are taken at %s, port %d.", config.bounces.host, config.bounces.port)
+    stop.wait()
+    listener.stop()
+
+
+def bounce_listener(app: Flask, config: Config) -> Listener:
+    """It takes mail for the bounce and the unsubscribe address, and says so only when it is stored."""
+
+    def take(octets: bytes, recipient: str) -> None:
+        with app.app_context():
+            bounces.receive(octets, the_clock().now(), recipient)
+
+    return Listener(config.bounces, lambda address: is_for_us(config, address), take)
 
 
 def deliver(file: Path, until_idle: bool) -> None:

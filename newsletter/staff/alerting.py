@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from newsletter.foundation import alerts, audit, posting
+from newsletter.foundation import alerts, audit, calling, safety
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import SYSTEM, AuditRecord
+from newsletter.foundation.calling import PostFailed
 from newsletter.foundation.config import the_config
 from newsletter.foundation.database import db, one_at_a_time, transaction
 from newsletter.foundation.links import the_links
-from newsletter.foundation.posting import PostFailed
 from newsletter.mail import outbox
 from newsletter.mail.message import Sender
 from newsletter.staff.models import who_wants_alerts
@@ -41,6 +41,9 @@ PLACES = {
     "edition-overdue": ("/admin/editions", "See the editions"),
     "draft-failed": ("/admin/editions", "See the editions"),
     "sources-silent": ("/admin/sources", "See the sources"),
+    "bounces-stopped": ("/admin/bounces", "See the bounces"),
+    "bounces-policy": ("/admin/bounces", "See the bounces"),
+    "staff-mail-bounced": ("/admin/bounces", "See the bounces"),
 }
 """Where staff go from an alert, by what its key begins with. All others lead to the desk's first page."""
 
@@ -50,7 +53,14 @@ log = logging.getLogger(__name__)
 
 
 def tell(now: datetime, sender: Sender | None = None) -> int:
-    """Tell of what nobody was told yet and is still open, and say how many alerts went out, by either way."""
+    """Tell of what nobody was told yet and is still open, and say how many alerts went out, by either way.
+
+    What is halted stays silent. It may be a copy, and then what it has to say is wrong, or said already by the one that
+    lives elsewhere. That it is halted stands on its pages, in /readyz and in the log, and a watchman misses its
+    heartbeat. Once staff say go, it tells what is still open.
+    """
+    if safety.halted() is not None:
+        return 0
     return _mail(now, sender or _nobodys_sender()) + _post_due(now)
 
 
@@ -177,7 +187,7 @@ def _post(alert_id: int, now: datetime) -> bool:
 
 def _problem(words: dict[str, str]) -> str | None:
     try:
-        posting.post(str(the_config().alerts.webhook_url), words)
+        calling.post(str(the_config().alerts.webhook_url), words)
     except PostFailed as error:
         log.warning("The webhook was not told of “%s”: %s", words["key"], error)
         return str(error)

@@ -44,42 +44,43 @@ def typed_address(text: str) -> str:
 
 def count_in(origin: Origin, now: datetime) -> None:
     """Let a visitor ask, in the caller's transaction. Raises ProofNeeded, TooManyAsked."""
-    rules = the_config().sign_up
-    wary = rules.challenge is Challenge.ALWAYS or origin.hasty or is_stormy(now)
+    rules, network = the_config().sign_up, network_of(origin.ip) if origin.ip else None
+    if network:
+        one_at_a_time(f"sign-ups from {network}")
+    recent, stormy = _lately(network, now)
+    wary = rules.challenge is Challenge.ALWAYS or origin.hasty or stormy
     if wary and rules.challenge is not Challenge.NEVER and not origin.proven:
         raise ProofNeeded
-    if not origin.ip:
-        return
-    network = network_of(origin.ip)
-    one_at_a_time(f"sign-ups from {network}")
-    recent = _recent_from(network, now)
     if recent >= (PROVEN_AN_HOUR if origin.proven else ASKED_AN_HOUR):
         raise TooManyAsked if origin.proven or rules.challenge is Challenge.NEVER else ProofNeeded
 
 
-_RECENT = sa.select(sa.func.count()).where(
-    SignUpRequest.network == sa.bindparam("network"), SignUpRequest.requested_at > sa.bindparam("since")
-)
-_MANY_AGO = (
+_LATELY = sa.select(
+    sa.select(sa.func.count())
+    .where(SignUpRequest.network == sa.bindparam("network"), SignUpRequest.requested_at > sa.bindparam("since"))
+    .scalar_subquery(),
     sa.select(SignUpRequest.requested_at)
     .where(SignUpRequest.id <= sa.select(sa.func.max(SignUpRequest.id)).scalar_subquery() - sa.bindparam("many"))
     .order_by(SignUpRequest.id.desc())
     .limit(1)
+    .scalar_subquery(),
 )
-"""Asked with each sign-up, so they are made once."""
+"""Asked with each sign-up, so it is one question, and made once."""
 
 
-def _recent_from(network: str, now: datetime) -> int:
-    return db.session.scalar(_RECENT, {"network": network, "since": now - timedelta(hours=1)}) or 0
+def _lately(network: str | None, now: datetime) -> tuple[int, bool]:
+    """How many requests came from a network within an hour, and whether it storms.
+
+    It does when very many came in within CALM, from wherever: that is an attack, or a very good day. Their numbers are
+    counted, not the rows: a flood must not make each of its own sign-ups dearer.
+    """
+    asked = {"network": network, "since": now - timedelta(hours=1), "many": the_config().sign_up.storm_requests}
+    recent, many_ago = db.session.connection().execute(_LATELY, asked).one()
+    return recent, many_ago is not None and many_ago > now - CALM
 
 
 def is_stormy(now: datetime) -> bool:
-    """Whether very many requests came in within CALM, from wherever: that is an attack, or a very good day.
-
-    Their numbers are counted, not the rows: a flood must not make each of its own sign-ups dearer.
-    """
-    moment = db.session.scalar(_MANY_AGO, {"many": the_config().sign_up.storm_requests})
-    return moment is not None and moment > now - CALM
+    return _lately(None, now)[1]
 
 
 def watch(now: datetime) -> None:
@@ -107,23 +108,26 @@ def write(
     *,
     language: str = "",
     subscriber_id: int | None = None,
-) -> SignUpRequest:
-    """A request in the caller's transaction, to be answered in a moment."""
-    asked = SignUpRequest(
-        kind=kind,
-        address=address,
-        mailbox=addresses.without_tag(address),
-        newsletter_id=newsletter_id,
-        subscriber_id=subscriber_id,
-        language=language if language in LANGUAGES else "",
-        origin=asked_by,
-        requested_at=now,
-        expires_at=now + LINK_LIFE,
-        network=network_of(origin.ip) if origin.ip and asked_by is RequestOrigin.FORM else None,
+) -> int:
+    """Write a request in the caller's transaction, to be answered in a moment, and say its id."""
+    asked: dict[str, object] = {
+        "kind": kind,
+        "address": address,
+        "mailbox": addresses.without_tag(address),
+        "newsletter_id": newsletter_id,
+        "subscriber_id": subscriber_id,
+        "language": language if language in LANGUAGES else "",
+        "origin": asked_by,
+        "requested_at": now,
+        "expires_at": now + LINK_LIFE,
+        "network": network_of(origin.ip) if origin.ip and asked_by is RequestOrigin.FORM else None,
         **origin.kept,
-    )
-    db.session.add(asked)
-    return asked
+    }
+    return db.session.connection().execute(_REQUEST, asked).scalar_one()
+
+
+_REQUEST = sa.insert(SignUpRequest).returning(SignUpRequest.id)
+"""Written with each sign-up, so it is made once; and as a row, for the session would take twice as long."""
 
 
 def may_be_mailed(address: str, keys: Keys) -> bool:

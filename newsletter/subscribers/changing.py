@@ -27,10 +27,8 @@ class AddressTaken(NewsletterError):
     """Another reader has this address by now. Nothing was changed."""
 
 
-def request(
-    token: str, address_text: str, origin: Origin, now: datetime, links: Links, language: str = ""
-) -> SignUpRequest | None:
-    """A reader asks for another address; None when they have been erased.
+def request(token: str, address_text: str, origin: Origin, now: datetime, links: Links, language: str = "") -> None:
+    """A reader asks for another address; nothing is done when they have been erased.
 
     The answer is the same whether or not the new address is known. Raises LinkInvalid, AddressInvalid, TooManyAsked,
     ProofNeeded.
@@ -39,10 +37,10 @@ def request(
     with transaction():
         reader = locked(Subscriber, links.read(Purpose.PREFERENCES, token))
         if reader is None:
-            return None
+            return
         asking.count_in(origin, now)
         in_name_of = reader.subscriptions[0].newsletter if reader.subscriptions else newsletters()[0]
-        return asking.write(
+        asking.write(
             RequestKind.CHANGE,
             address,
             in_name_of.id,
@@ -54,9 +52,7 @@ def request(
         )
 
 
-def request_link(
-    slug: str | None, address_text: str, origin: Origin, now: datetime, language: str = ""
-) -> SignUpRequest:
+def request_link(slug: str | None, address_text: str, origin: Origin, now: datetime, language: str = "") -> None:
     """Somebody who lost their mails asks for the link to their preferences; it goes to the address, if it is known.
 
     Raises AddressInvalid, NewsletterUnknown, TooManyAsked, ProofNeeded.
@@ -65,9 +61,7 @@ def request_link(
     with transaction():
         asking.count_in(origin, now)
         in_name_of = newsletter(slug) if slug else newsletters()[0]
-        return asking.write(
-            RequestKind.LINK, address, in_name_of.id, RequestOrigin.FORM, origin, now, language=language
-        )
+        asking.write(RequestKind.LINK, address, in_name_of.id, RequestOrigin.FORM, origin, now, language=language)
 
 
 def asked(token: str, now: datetime, links: Links) -> SignUpRequest:

@@ -18,7 +18,7 @@ from newsletter.foundation.text import one_line
 from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Newsletter, newsletters
 from newsletter.subscribers import proving
-from newsletter.subscribers.consent import Origin, remember
+from newsletter.subscribers.consent import READER, Origin, remember
 from newsletter.subscribers.models import (
     ConsentKind,
     LeavingReason,
@@ -86,7 +86,7 @@ def _choose(
     ticked, was_ticked = publication.id in choices.newsletters, publication.id in choices.shown
     slot_id = _slot_of(publication, choices)
     if known and reads and was_ticked and not ticked:
-        _leave(known, origin, now, keys)
+        leave(known, origin, now, keys)
     elif ticked and not was_ticked and not reads:
         _join(reader, publication, slot_id or publication.default_slot.id, origin, now, keys)
     elif known and reads and slot_id and known.slot_id != slot_id:
@@ -161,7 +161,7 @@ def leave_all(token: str, origin: Origin, now: datetime, keys: Keys, links: Link
     with transaction():
         reader = _locked(token, links)
         for one in _active(reader):
-            _leave(one, origin, now, keys)
+            leave(one, origin, now, keys)
     return reader
 
 
@@ -175,14 +175,16 @@ def unsubscribe(token: str, origin: Origin, now: datetime, keys: Keys, links: Li
     with transaction():
         leaving = locked(Subscription, links.read(Purpose.UNSUBSCRIBE, token))
         if leaving is not None:
-            _leave(leaving, origin, now, keys)
+            leave(leaving, origin, now, keys)
     return leaving
 
 
-def _leave(leaving: Subscription, origin: Origin, now: datetime, keys: Keys) -> None:
+def leave(leaving: Subscription, origin: Origin, now: datetime, keys: Keys, by: str = READER) -> None:
+    """Leave the newsletter, in the caller's transaction."""
     if leaving.state is SubscriptionState.ACTIVE:
         leaving.state, leaving.unsubscribed_at = SubscriptionState.UNSUBSCRIBED, now
-        remember(ConsentKind.UNSUBSCRIBED, leaving.subscriber.address, leaving.newsletter_id, origin, now, keys)
+        address = leaving.subscriber.address
+        remember(ConsentKind.UNSUBSCRIBED, address, leaving.newsletter_id, origin, now, keys, by=by)
 
 
 def may_return(left: Subscription, now: datetime) -> bool:

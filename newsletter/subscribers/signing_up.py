@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.database import db, locked, one_at_a_time, transaction
@@ -57,7 +59,17 @@ class Wishes:
     language: str = ""
 
 
-def request(wishes: Wishes, address_text: str, origin: Origin, now: datetime, keys: Keys) -> SignUpRequest:
+@dataclass(frozen=True)
+class Requested:
+    """A request as it was written, with the newsletters that it is for."""
+
+    id: int
+    address: str
+    expires_at: datetime
+    offers: Sequence[Offer]
+
+
+def request(wishes: Wishes, address_text: str, origin: Origin, now: datetime, keys: Keys) -> Requested:
     """A visitor asks for newsletters. Raises AddressInvalid, NewsletterUnknown, TooManyAsked."""
     address = asking.typed_address(address_text)
     with transaction():
@@ -65,7 +77,7 @@ def request(wishes: Wishes, address_text: str, origin: Origin, now: datetime, ke
         return _write(wishes, address, RequestOrigin.FORM, origin, now, keys, by=READER)
 
 
-def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Actor) -> SignUpRequest:
+def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Actor) -> Requested:
     """Staff ask in somebody's name: the person gets the same confirmation mail, and decides.
 
     Raises AddressInvalid, NewsletterUnknown, NeverMailed.
@@ -82,19 +94,21 @@ def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Act
 
 def _write(
     wishes: Wishes, address: str, kind: RequestOrigin, origin: Origin, now: datetime, keys: Keys, by: str
-) -> SignUpRequest:
+) -> Requested:
     wanted = offers(wishes.slugs)
-    asked = asking.write(
+    id = asking.write(
         RequestKind.SIGN_UP, address, wanted[0].newsletter_id, kind, origin, now, language=wishes.language
     )
     for one in wanted:
-        wish = SignUpWish(newsletter_id=one.newsletter_id, sign_up_text_id=one.sign_up_text_id)
-        wish.slot_id = slot_for(one, wishes, now)
-        asked.wishes.append(wish)
-        text_id = one.sign_up_text_id
-        remember(ConsentKind.REQUESTED, address, one.newsletter_id, origin, now, keys, sign_up_text_id=text_id, by=by)
-    db.session.flush()
-    return asked
+        about, text_id = one.newsletter_id, one.sign_up_text_id
+        slot_id = slot_for(one, wishes, now)
+        wish = {"request_id": id, "newsletter_id": about, "slot_id": slot_id, "sign_up_text_id": text_id}
+        db.session.connection().execute(_WISH, wish)
+        remember(ConsentKind.REQUESTED, address, about, origin, now, keys, sign_up_text_id=text_id, by=by)
+    return Requested(id, address, now + asking.LINK_LIFE, wanted)
+
+
+_WISH = sa.insert(SignUpWish)
 
 
 def slot_for(offer: Offer, wishes: Wishes, now: datetime) -> int:
@@ -131,7 +145,11 @@ def _asked(found: SignUpRequest, already: bool) -> Asked:
 
 
 def reads_all(found: SignUpRequest) -> bool:
+    """Whether there is nothing left to agree to. Who is on the suppression list gets nothing, so their word counts."""
     normalised = addresses.normalise(found.address)
+    reader = subscriber_at(normalised)
+    if reader is None or suppression.reasons(reader.address_hash):
+        return False
     return all(active_subscription(normalised, wish.newsletter_id) for wish in found.wishes)
 
 

@@ -25,7 +25,8 @@ MONTHS_SHOWN = 2
 FEED_LENGTH = 20
 PICTURES_SHOWN = 3
 KEPT_SECONDS = 300
-SLOT_AT_MOST = 2**31 - 1
+AT_MOST = 2**31 - 1
+"""A larger number is no column's."""
 
 RSS, JSON_FEED = "application/rss+xml", "application/feed+json"
 
@@ -95,15 +96,35 @@ def of_day(slug: str, day: str) -> ResponseReturnValue:
     return _edition(one, one.default_slot, day)
 
 
-@pages.get(f"/editions/<slug>/<int(max={SLOT_AT_MOST}):slot_id>/<string(length=10):day>")
+@pages.get(f"/editions/<slug>/<int(max={AT_MOST}):slot_id>/<string(length=10):day>")
 def of_slot(slug: str, slot_id: int, day: str) -> ResponseReturnValue:
     one = newsletter(slug)
-    return _edition(one, next((slot for slot in one.slots if slot.id == slot_id), None), day)
+    return _edition(one, _slot(one, slot_id), day)
 
 
-def _edition(one: Newsletter, slot: Slot | None, text: str) -> ResponseReturnValue:
+@pages.get(f"/editions/<slug>/<string(length=10):day>/special-<int(min=1, max={AT_MOST}):number>")
+def special_of_day(slug: str, day: str, number: int) -> ResponseReturnValue:
+    one = newsletter(slug)
+    return _edition(one, one.default_slot, day, number)
+
+
+@pages.get(
+    f"/editions/<slug>/<int(max={AT_MOST}):slot_id>/<string(length=10):day>/special-<int(min=1, max={AT_MOST}):number>"
+)
+def special_of_slot(slug: str, slot_id: int, day: str, number: int) -> ResponseReturnValue:
+    one = newsletter(slug)
+    return _edition(one, _slot(one, slot_id), day, number)
+
+
+def _slot(one: Newsletter, slot_id: int) -> Slot | None:
+    return next((slot for slot in one.slots if slot.id == slot_id), None)
+
+
+def _edition(one: Newsletter, slot: Slot | None, text: str, number: int = 0) -> ResponseReturnValue:
+    """The daily edition of the date, or with a number a special one."""
     day = _date(text)
-    if slot is None or day is None or (past := archive.on(slot, day)) is None:
+    past = _past(slot, day, number) if slot and day else None
+    if slot is None or day is None or past is None:
         return _missing(one)
     lead, *others = past.stories[:PICTURES_SHOWN]
     pictures = [picture_of(lead, max(WIDTHS)), *(picture_of(other, min(WIDTHS)) for other in others)]
@@ -118,6 +139,10 @@ def _edition(one: Newsletter, slot: Slot | None, text: str) -> ResponseReturnVal
         later=archive.after(slot, day),
         canonical=_whole(archive_path(past.edition)),
     )
+
+
+def _past(slot: Slot, day: date, number: int) -> PastEdition | None:
+    return archive.special(slot, day, number) if number else archive.on(slot, day)
 
 
 def _page(name: str, one: Newsletter, **words: object) -> Response:
@@ -242,10 +267,11 @@ def _entry(past: PastEdition) -> Entry:
     """In the newsletter's language, because a feed is fetched once for many readers."""
     edition, lead = past.edition, picture_of(past.stories[0], max(WIDTHS))
     image, link = _whole(lead.url) if lead else None, _whole(archive_path(edition))
+    special = f"/special-{edition.stands_at}" if edition.stands_at else ""
     with speaking(edition.newsletter.language):
         html = render_template("public/archive_entry.html", past=past, image=image, link=link).strip()
     return Entry(
-        id=f"{edition.newsletter.slug}/{edition.slot_id}/{edition.local_date}",
+        id=f"{edition.newsletter.slug}/{edition.slot_id}/{edition.local_date}{special}",
         past=past,
         link=link,
         html=html,

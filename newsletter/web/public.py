@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
-from flask import Blueprint, Flask, Response, abort, current_app, redirect, render_template, request, send_file, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    get_template_attribute,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from newsletter.delivery import watching, welcoming
@@ -15,11 +28,12 @@ from newsletter.foundation import database
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import CannotStart
 from newsletter.foundation.links import LinkExpired, LinkInvalid, Purpose, the_links
+from newsletter.foundation.parts import Part
 from newsletter.foundation.secrets import the_keys
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Newsletter, Slot, newsletter, newsletters
+from newsletter.newsletters.models import Newsletter, Offer, Slot, newsletter, newsletters, offers
 from newsletter.stories.pictures import the_pictures
 from newsletter.subscribers import preferences, signing_up
 from newsletter.subscribers.asking import ProofNeeded, TooManyAsked
@@ -37,11 +51,17 @@ from newsletter.web.security import csrf
 
 pages = Blueprint("public", __name__)
 
+GAP = "\N{SUBSTITUTE}"
+"""Stands in for the address on a page that is composed once for everybody."""
+
+the_answer: Part[Callable[[tuple[Offer, ...], str], str]] = Part("answer")
+
 
 def install(app: Flask) -> None:
     # These forms stand on other sites too and carry no cookie; what they do is guarded by tokens and caps instead.
     csrf.exempt(pages)
     app.register_blueprint(pages)
+    the_answer.install(app, lru_cache(maxsize=100)(_compose_answer))
 
 
 @pages.get("/")
@@ -102,18 +122,28 @@ def subscribe() -> ResponseReturnValue:
     wishes = Wishes(slugs, slot_ids, request.form.get("zone", ""), speaking.chosen())
     try:
         address = addresses.parse(typed)
-        if not visitors.is_machine():
-            signing_up.request(wishes, address, visitors.origin(), the_clock().now(), the_keys())
+        if visitors.is_machine():
+            wanted: Sequence[Offer] = offers(slugs)
+        else:
+            wanted = signing_up.request(wishes, address, visitors.origin(), the_clock().now(), the_keys()).offers
     except AddressInvalid as error:
-        wanted = _named(slugs)
-        offered = newsletters() if several else wanted
-        return _form(offered, wanted, typed, speaking.said(error), slot_ids=slot_ids), 422
+        chosen = _named(slugs)
+        return _form(newsletters() if several else chosen, chosen, typed, speaking.said(error), slot_ids=slot_ids), 422
     except ProofNeeded:
         return visitors.proof_page(_named(slugs)[0])
     except TooManyAsked:
         return visitors.too_many_page(_named(slugs)[0])
-    wanted = _named(slugs)  # looked up only now: what is read before a transaction is read again after it
-    return render_template("public/signed_up.html", newsletter=wanted[0], wanted=wanted, address=address)
+    return _signed_up(tuple(wanted), address)
+
+
+def _signed_up(wanted: tuple[Offer, ...], address: str) -> str:
+    """The answer to most sign-ups. Up to the address it is the same for everybody, so it is composed once."""
+    page = the_answer()(wanted, speaking.language())
+    return page.replace(GAP, get_template_attribute("macros.html", "mail_address")(address))
+
+
+def _compose_answer(wanted: tuple[Offer, ...], _language: str) -> str:
+    return render_template("public/signed_up.html", newsletter=wanted[0], wanted=wanted, address=GAP)
 
 
 @pages.route("/confirm/<token>", methods=["GET", "POST"])

@@ -150,22 +150,12 @@ STATES: dict[str, Open] = {
     "nowhere": at("/nowhere"),
 }
 
-ONE_OF_EACH = (
-    "front",
-    "sign-up, wrong",
-    "did you mean",
-    "check your inbox",
-    "confirm two",
-    "confirmed",
-    "confirm, expired",
-    "leave",
-    "left",
-    "preferences, paused",
-    "another address",
-    "changed",
-    "lost link, wrong",
-    "my data",
-    "erase",
-    "nowhere",
-)
-"""A page of each kind, each in the state that shows most; the others are looked at by the long tests."""
+BOXES: dict[str, Open] = {
+    "frame": at("/embed/morning-post"),
+    "frame, wrong": fill("/embed/morning-post", "Sign Up Now", email="ann at example"),
+    "frame, asked": fill("/embed/weekend-courier", "Sign Up Now", email="x" * 60 + "@example.org"),
+}
+"""The box in a frame, which speaks the newsletter's language whoever looks."""
+
+FULLEST = ("front", "sign-up, wrong", "confirm two", "preferences", "my data")
+"""Those with most on them, for the short tests; the long ones look at every page in every state."""

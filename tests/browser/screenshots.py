@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from tests.browser.conftest import FLAGS, chromium
 from tests.browser.test_the_demo import (
@@ -30,6 +30,9 @@ SCHEMES = ("light", "dark")
 TALLEST = 1800
 COLOURS = 128
 """A picture in docs is no larger than it must be to be looked at."""
+
+IMAGES_OFF = "-images-off"
+"""How the name of a page ends that is shown as by a mail program that fetches no pictures."""
 
 PUBLIC = (
     "front",
@@ -72,6 +75,7 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
         "mailbox": f"{demo.site}/demo/mailbox",
         "mail": page.url.removesuffix("/text"),
         "edition-mail": html_of(page),
+        f"edition-mail{IMAGES_OFF}": html_of(page),
         "front": f"{demo.site}/",
         "sign-up": f"{demo.site}/subscribe",
         "signed-up": f"{demo.site}/subscribe",
@@ -132,8 +136,10 @@ def take(browser: Browser, demo: RunningDemo, pages: dict[str, str], folder: Pat
                 storage_state=str(demo.folder / "cookies.json"),
                 java_script_enabled=False,
             )
-            page = context.new_page()
+            with_pictures, without = context.new_page(), context.new_page()
+            without.route("**/*", _no_pictures)
             for name, address in pages.items():
+                page = without if name.endswith(IMAGES_OFF) else with_pictures
                 page.goto(address)
                 if name in ACTS:
                     ACTS[name](page, f"{size}-{scheme}")
@@ -143,6 +149,13 @@ def take(browser: Browser, demo: RunningDemo, pages: dict[str, str], folder: Pat
                 context.clear_cookies(name="language")
                 come_back(page, name)
             context.close()
+
+
+def _no_pictures(route: Route) -> None:
+    if route.request.resource_type == "image":
+        route.abort()
+    else:
+        route.continue_()
 
 
 def sign_up(page: Page, who: str) -> None:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
-from newsletter.delivery import correcting, ending, ledger, releasing
-from newsletter.delivery.models import Delivery, DeliveryState
+from newsletter.delivery import correcting, ending, releasing, shards
+from newsletter.delivery.models import Delivery, DeliveryState, Shard
 from newsletter.editions import adding, publishing
 from newsletter.editions.models import Edition
 from newsletter.foundation.audit import COMMAND
@@ -87,8 +87,10 @@ def _one_on_its_way(house: House, edition_id: int) -> None:
     """A worker has begun one of its mails, and nobody knows yet what became of it."""
     row = db.session.scalars(sa.select(Delivery).where(Delivery.edition_id == edition_id).limit(1)).one()
     with transaction() as session:
-        values = {"state": DeliveryState.SENDING, "attempt": "a", "lease": "a", "lease_until": house.now + ledger.LEASE}
+        values = {"state": DeliveryState.SENDING, "attempt": "a"}
         session.execute(sa.update(Delivery).where(Delivery.id == row.id).values(values))
+        lease = {"lease": "a", "lease_until": house.now + shards.LEASE}
+        session.execute(sa.update(Shard).where(Shard.edition_id == edition_id).values(lease))
 
 
 def sign_in(page: Page, house: House, site: str) -> None:
@@ -106,14 +108,27 @@ def faults(page: Page) -> list[str]:
     return found + ([f"{wide} pixels wide"] if wide > PHONE["width"] else [])
 
 
+@pytest.mark.slow
 def test_everybody_can_use_the_page_in_each_state_on_the_smallest_phone(
     browser: Browser, house: House, site: str
 ) -> None:
     ids = states(house)
+    paths = {name: f"/admin/editions/{id}" for name, id in ids.items()}
+    look_at(paths | {"all": "/admin/editions", "a special": "/admin/editions/special"}, browser, house, site)
+
+
+def test_everybody_can_use_the_page_of_a_draft_and_of_what_is_sent(browser: Browser, house: House, site: str) -> None:
+    draft, sent = paper(house, "drafted")[1], paper(house, "sent")[1]
+    with house.app.app_context():
+        releasing.send(sent, house.now, COMMAND)
+    house.work()
+    look_at({"drafted": f"/admin/editions/{draft}", "sent": f"/admin/editions/{sent}"}, browser, house, site)
+
+
+def look_at(paths: dict[str, str], browser: Browser, house: House, site: str) -> None:
     page = browser.new_context(viewport=PHONE).new_page()  # type: ignore[arg-type]
     sign_in(page, house, site)
-    paths = {name: f"/admin/editions/{id}" for name, id in ids.items()}
-    for name, path in (paths | {"all": "/admin/editions", "a special": "/admin/editions/special"}).items():
+    for name, path in paths.items():
         answer = page.goto(f"{site}{path}")
         assert answer is not None
         assert answer.status == 200, name

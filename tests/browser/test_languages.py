@@ -16,7 +16,7 @@ from newsletter.foundation.database import db, transaction
 from newsletter.subscribers.models import subscriber_at
 from tests.browser import test_archive
 from tests.browser.public_house import ANN, BOB, CARLA, PublicHouse, furnish, no_sideways_scroll, running
-from tests.browser.public_states import ONE_OF_EACH, STATES, Open, fill, press
+from tests.browser.public_states import FULLEST, STATES, Open, fill, press
 from tests.catalogues import found
 from tests.conftest import BuildHouse
 from tests.integration.subscribers import latest_request
@@ -194,6 +194,7 @@ def deliveries(public: PublicHouse, address: str) -> None:
         db.session.add_all(
             Delivery(
                 edition_id=number,
+                shard=0,
                 subscriber_id=reader.id,
                 subscription_id=reader.subscriptions[0].id,
                 newsletter_id=public.papers[0].id,
@@ -249,8 +250,8 @@ MORE: dict[str, Open] = {
 
 @pytest.mark.parametrize(
     "names",
-    [(*ONE_OF_EACH, "my data, all of it"), pytest.param((*STATES, *MORE), marks=pytest.mark.slow)],
-    ids=["one of each", "all"],
+    [(*FULLEST, "left", "my data, all of it"), pytest.param((*STATES, *MORE), marks=pytest.mark.slow)],
+    ids=["the fullest", "all"],
 )
 def test_every_page_is_translated_in_every_state_and_runs_from_the_right(
     page: Page, public: PublicHouse, tongue: Pseudo, names: tuple[str, ...]

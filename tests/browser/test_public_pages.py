@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from newsletter.foundation.config import SignUpConfig
 from tests.browser.axe import violations
 from tests.browser.public_house import ANN, PublicHouse, furnish, no_sideways_scroll, running
-from tests.browser.public_states import ONE_OF_EACH, STATES
+from tests.browser.public_states import BOXES, FULLEST, STATES
 from tests.conftest import BuildHouse
 from tests.integration.subscribers import state_of
 
@@ -27,7 +27,7 @@ def public(build_house: BuildHouse, sqlite_url: str) -> Iterator[PublicHouse]:
 
 
 @pytest.mark.parametrize(
-    "names", [ONE_OF_EACH, pytest.param(tuple(STATES), marks=pytest.mark.slow)], ids=["one of each", "all"]
+    "names", [FULLEST, pytest.param((*STATES, *BOXES), marks=pytest.mark.slow)], ids=["the fullest", "all"]
 )
 def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
     browser: Browser, public: PublicHouse, names: tuple[str, ...]
@@ -35,7 +35,7 @@ def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     for name in names:
-        STATES[name](page, public)
+        (STATES | BOXES)[name](page, public)
         assert violations(page) == [], name
         for width in (640, 320):  # 1280 pixels at 200 %, and WCAG's narrowest
             page.set_viewport_size({"width": width, "height": 600})
@@ -71,14 +71,20 @@ SHIFTED = """new Promise((done) => {
 })"""
 
 
-def test_a_page_is_small_and_does_not_jump_while_it_comes(browser: Browser, public: PublicHouse) -> None:
+@pytest.mark.parametrize(
+    "names", [FULLEST, pytest.param((*STATES, *BOXES), marks=pytest.mark.slow)], ids=["the fullest", "all"]
+)
+def test_a_page_is_small_and_does_not_jump_while_it_comes(
+    browser: Browser, public: PublicHouse, names: tuple[str, ...]
+) -> None:
     context = browser.new_context(timezone_id="Asia/Seoul")  # the script chooses another slot than the default
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Network.enable")
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})  # so that everything comes anew
-    for name in ("front", "sign-up", "check your inbox", "confirm two", "left", "preferences", "my data"):
-        STATES[name](page, public)
+    for name in names:
+        (STATES | BOXES)[name](page, public)
+        page.wait_for_load_state()
         assert 10_000 < page.evaluate(LOADED) < BIGGEST_PAGE, name
         assert page.evaluate(SHIFTED) == 0, name
     context.close()
@@ -219,13 +225,21 @@ SLOTS = {
 }
 
 
-def test_the_slot_is_guessed_from_the_browsers_zone_and_may_be_changed(browser: Browser, public: PublicHouse) -> None:
+def test_the_slot_is_guessed_from_the_browsers_zone(browser: Browser, public: PublicHouse) -> None:
     for zone, label in SLOTS.items():
         context = browser.new_context(timezone_id=zone)
         page = context.new_page()
         page.goto(f"{public.site}/subscribe?newsletter=morning-post")
         expect(page.get_by_label("When it comes").locator("option:checked")).to_have_text(label)
         expect(page.locator("[name=zone]")).to_have_value(zone)
+        context.close()
+
+
+def test_the_guessed_slot_may_be_changed(browser: Browser, public: PublicHouse) -> None:
+    for zone in ("Europe/Berlin", "America/Los_Angeles"):
+        context = browser.new_context(timezone_id=zone)
+        page = context.new_page()
+        page.goto(f"{public.site}/subscribe?newsletter=morning-post")
         page.get_by_label("When it comes").select_option(label="18:30 Tokyo time")
         page.get_by_label("mail address").fill("ann at example")
         page.evaluate("document.querySelector('.box-form').noValidate = true")
@@ -301,6 +315,44 @@ def test_the_page_with_the_sum_is_as_good_as_the_others(
         page.evaluate("document.querySelector('.proof').classList.add('proof-at-work')")
         assert violations(page) == []
         context.close()
+
+
+def test_the_page_that_says_to_come_back_in_an_hour_is_as_good_as_the_others(
+    browser: Browser, build_house: BuildHouse, sqlite_url: str
+) -> None:
+    with running(build_house, sqlite_url, sign_up=SignUpConfig(challenge="never")) as public:
+        furnish(public)
+        for number in range(20):
+            public.asked(f"p{number}@example.org", "morning-post")
+        context = browser.new_context(viewport={"width": 320, "height": 600})
+        page = context.new_page()
+        ask_for_the_sum(page, public)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Please try again in an hour")
+        assert violations(page) == []
+        assert no_sideways_scroll(page)
+        context.close()
+
+
+PAPER = """<!doctype html><html lang="en"><title>An article</title><body><main><h1>An article</h1>
+<script async src="{site}/embed/morning-post.js"></script></main></body></html>"""
+
+
+def test_the_box_on_another_page_is_as_good_as_our_own(browser: Browser, public: PublicHouse) -> None:
+    context = browser.new_context(viewport={"width": 320, "height": 600})
+    page = context.new_page()
+    page.route("**/article", lambda route: route.fulfill(body=PAPER.format(site=public.site), content_type="text/html"))
+    page.goto(f"{public.site}/article")
+    box = page.get_by_role("region", name="Sign Up for Morning Post")
+    expect(box).to_be_visible()
+    assert violations(page) == []
+    box.locator("form").evaluate("form => { form.noValidate = true; }")
+    for typed, role in (("ann at example", "alert"), ("x" * 60 + "@example.org", "status")):
+        box.get_by_role("textbox", name="Your e-mail address").fill(typed)
+        box.get_by_role("button").click()
+        expect(box.get_by_role(role)).to_be_visible()  # type: ignore[arg-type]
+        assert violations(page) == [], role
+        assert no_sideways_scroll(page), role
+    context.close()
 
 
 def test_without_scripts_the_page_with_the_sum_says_what_to_do(

@@ -120,3 +120,48 @@ def test_it_keeps_its_data_until_it_is_told_to_start_afresh(page: Page, tmp_path
     with running_demo(tmp_path / "demo", "--fresh") as demo:
         page.goto(f"{demo.site}/demo/mailbox")
         expect(page.get_by_role("link").filter(has_text="Please confirm")).to_have_count(0)
+
+
+@pytest.mark.slow
+def test_it_lives_through_days(page: Page, tmp_path: Path) -> None:
+    """Draft, approval, sending and archive of four days; each day's copy is in the mailbox, no story twice."""
+    with running_demo(tmp_path / "demo") as demo:
+        sign_up_on_the_article(page, demo)
+        confirm_in_the_mailbox(page, demo)
+        open_mail(page, demo, "Welcome to Daily Headlines")
+        sign_in(page, demo)
+        told: list[list[str]] = []
+        subjects: list[str] = []
+        for day in range(4):
+            subjects.append(approve_todays_draft(page, demo, by_hand=day % 2 == 0))
+            live_through_the_next_morning(page, demo)
+            told.append(stories_of_the_last_mail(page, demo, subjects[-1]))
+        assert len(set(subjects)) == 4
+        assert all(len(day) >= 8 for day in told)
+        every = [story for day in told for story in day]
+        assert len(every) == len(set(every)), "no story twice"
+        page.goto(f"{demo.site}/editions/")
+        expect(page.locator(".past-title")).to_have_text(subjects[::-1])
+        for subject in subjects:
+            page.goto(f"{demo.site}/editions/")
+            page.get_by_role("link", name=subject, exact=True).click()
+            expect(page.get_by_role("heading", name=subject)).to_be_visible()
+        assert "ERROR" not in demo.log.read_text()
+        assert demo.stop() == 0
+
+
+def approve_todays_draft(page: Page, demo: RunningDemo, *, by_hand: bool) -> str:
+    """Its subject. The other drafts approve themselves at six."""
+    page.goto(f"{demo.site}/demo/")
+    page.get_by_role("link", name="Open today").click()
+    expect(page.get_by_text("It goes out by itself at 06:00")).to_be_visible()
+    if by_hand:
+        page.get_by_role("button", name="Approve", exact=True).click()
+        expect(page.get_by_text("Approved", exact=True).first).to_be_visible()
+    return page.locator("dl.subject dd").first.inner_text()
+
+
+def stories_of_the_last_mail(page: Page, demo: RunningDemo, subject: str) -> list[str]:
+    """The addresses of all stories in the mail, with those that only another outlet tells."""
+    text = open_mail(page, demo, subject)
+    return [word for word in text.split() if "/demo/outlets/" in word]

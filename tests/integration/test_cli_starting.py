@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from newsletter.foundation import secrets
+from newsletter.operations.demo import setting_up
 from tests.integration.subscribers import ANN
 from tests.support.office import Office
 from tests.support.ports import free_port
@@ -177,3 +178,18 @@ def test_a_demo_that_cannot_be_made_is_told_in_one_line(bare: Office) -> None:
     assert line == f"The demo cannot use the folder {file}/demo: Not a directory. Name another one with --dir."
     assert sorted(bare.folder.rglob("*")) == [bare.config, file]
     assert file.read_text() == "mine"
+
+
+def test_a_demo_that_runs_keeps_its_folder_to_itself(bare: Office) -> None:
+    """A second one would give it another port, move its clock and throw its mails away."""
+    folder = bare.folder / "demo"
+    with setting_up.alone_in(folder):
+        setting_up.folder_for(folder, 8000, fresh=False)
+        before = {file: file.read_bytes() for file in folder.iterdir()}
+        for options in ((), ("--fresh",)):
+            line = bare.fails("demo", "--port", str(free_port()), "--dir", str(folder), *options)
+            assert line.startswith(f"The demo in {folder} is running already.")
+        assert {file: file.read_bytes() for file in folder.iterdir()} == before
+    with setting_up.alone_in(folder):
+        setting_up.folder_for(folder, 8001, fresh=True)
+    assert "port = 8001" in (folder / "config.toml").read_text()

@@ -32,6 +32,10 @@ class MisbehavingRelay:
     """The recipient of every mail that this relay has accepted."""
     tried: list[str] = field(default_factory=list)
     """The recipient of every RCPT command."""
+    extensions: tuple[str, ...] = ()
+    """What EHLO is answered with, such as PIPELINING."""
+    came: list[bytes] = field(default_factory=list)
+    """What came, as it came: what is in one piece was sent together."""
     octets: list[bytes] = field(default_factory=list)
     """The content of every mail that came whole, with its stuffing taken away."""
 
@@ -41,6 +45,7 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.recipient = ""
+        self.unread = b""
         try:
             self._talk()
         except (ConnectionError, EOFError):
@@ -58,15 +63,21 @@ class _Conversation(socketserver.StreamRequestHandler):
             if verb == "QUIT":
                 self._reply(verb, "221 bye")
                 return
-            self._reply(verb, "354 go on" if verb == "DATA" else "250 OK")
+            usual = {"DATA": "354 go on", "EHLO": "\r\n".join(self._extensions())}
+            self._reply(verb, usual.get(verb, "250 OK"))
             if verb == "DATA" and self.last.startswith("354"):
                 self._take()
 
+    def _extensions(self) -> list[str]:
+        *others, last = ("relay", *self.server.relay.extensions)
+        return [*(f"250-{one}" for one in others), f"250 {last}"]
+
     def _take(self) -> None:
-        lines = [self._line()]
-        self._reply("body", "")
+        lines: list[bytes] = []
         while (line := self._line()) != b".\r\n":
             lines.append(line)
+            if len(lines) == 1:
+                self._reply("body", "")
         self.server.relay.octets.append(b"".join(line.removeprefix(b".") for line in lines))
         self._reply("dot", "250 taken")
         if self.last.startswith("250"):
@@ -82,10 +93,14 @@ class _Conversation(socketserver.StreamRequestHandler):
             raise EOFError
 
     def _line(self) -> bytes:
-        line = self.rfile.readline()
-        if not line:
-            raise EOFError
-        return line
+        while b"\n" not in self.unread:
+            octets = self.connection.recv(1 << 20)
+            if not octets:
+                raise EOFError
+            self.server.relay.came.append(octets)
+            self.unread += octets
+        line, end, self.unread = self.unread.partition(b"\n")
+        return line + end
 
 
 class _Server(socketserver.ThreadingTCPServer):

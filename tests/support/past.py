@@ -21,20 +21,25 @@ def went_out(
     number: int = 0,
     slot_id: int | None = None,
     items: Sequence[dict[str, Any]] = (),
+    special: bool = False,
+    corrects: int | None = None,
     **revision: Any,
 ) -> int:
     """An edition with the headlines, or with `items` as they are said; its id. It began at its slot's time. With a
-    `number` it is a correction."""
+    `number` it is a correction, or a `special` one, which may be of the edition that it `corrects`."""
     with paper.house.app.app_context(), transaction() as session:
         slot = db.session.get_one(Slot, slot_id or paper.slot_id)
         moments = publishing.schedule_of(slot, day)
+        kind = EditionKind.SPECIAL if special else EditionKind.CORRECTION if number else EditionKind.DAILY
+        wrong = db.session.get_one(Edition, corrects).revision if corrects else None
         told = items or [{"headline": headline} for headline in headlines or [f"The news of {day}"]]
         went = Edition(
             newsletter_id=paper.id,
             slot_id=slot.id,
             local_date=day,
             number=number,
-            kind=EditionKind.CORRECTION if number else EditionKind.DAILY,
+            kind=kind,
+            corrects_id=wrong.id if wrong else None,
             state=EditionState(state),
             slot_at=moments.slot_at,
             cutoff_at=moments.cutoff_at,

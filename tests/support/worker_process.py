@@ -17,7 +17,8 @@ def running_worker(folder: Path, url: str, relay: MisbehavingRelay) -> Iterator[
     """`newsletter deliver --until-idle` with the keys in `folder`, on the machine's own clock."""
     config = folder / "config.toml"
     config.write_text(
-        f"[database]\nurl = {json.dumps(url)}\n[mail]\nhost = {json.dumps(relay.host)}\nport = {relay.port}\n"
+        f"[database]\nurl = {json.dumps(url)}\n"
+        f"[mail]\nhost = {json.dumps(relay.host)}\nport = {relay.port}\nconnections = 1\n"
     )
     log = folder / "worker.log"
     command = [sys.executable, "-m", "newsletter", "--config", str(config), "deliver", "--until-idle"]

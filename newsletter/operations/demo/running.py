@@ -15,6 +15,11 @@ def run(folder: Path, port: int, fresh: bool, say: Callable[[str], None]) -> Non
     """Set the demo up where need be, say where it is, and serve it until SIGTERM. Raises CannotStart."""
     if not port_is_free("127.0.0.1", port):
         raise serve.PortInUse(host="127.0.0.1", port=port, how="newsletter demo --port N")
+    with setting_up.alone_in(folder):
+        _run(folder, port, fresh, say)
+
+
+def _run(folder: Path, port: int, fresh: bool, say: Callable[[str], None]) -> None:
     file = setting_up.folder_for(folder, port, fresh)
     config = config_module.load(file)
     assembling.upgrade(config)

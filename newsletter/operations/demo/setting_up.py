@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -34,6 +36,8 @@ PROMISE = (
 MARK = "clock.json"
 """The file that tells a demo's folder from any other."""
 
+LOCK = "running.lock"
+
 
 class FolderUnusable(CannotStart):
     """The demo cannot use the folder {folder}: {cause}. Name another one with --dir."""
@@ -49,6 +53,7 @@ url = "sqlite:///newsletter.db"
 [web]
 host = "127.0.0.1"
 port = {port}
+workers = 1
 threads = 16
 
 [mail]
@@ -71,11 +76,45 @@ class NotADemo(CannotStart):
     """{folder} holds files, but no demo. Name an empty or a new folder with --dir; nothing was touched."""
 
 
-def folder_for(folder: Path, port: int, fresh: bool) -> Path:
-    """Make the demo's folder ready and give its config file. `fresh` throws an earlier demo away.
+class InUse(CannotStart):
+    """The demo in {folder} is running already. Use that one, stop it first, or name another folder with --dir."""
 
-    Raises NotADemo when the folder holds anything else, FolderUnusable when it cannot be made.
-    """
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep the folder to this process until it ends, however it ends: a second demo would give the first another port,
+    and both would move its one clock. Raises InUse, NotADemo, FolderUnusable."""
+    must_be_a_demo(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise FolderUnusable(folder=folder, cause=error.strerror) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUse(folder=folder) from error
+        yield
+
+
+def must_be_a_demo(folder: Path) -> None:
+    """Or be free for one. Raises NotADemo, FolderUnusable."""
+    try:
+        strange = folder.exists() and _things_in(folder) and not (folder / MARK).exists()
+    except OSError as error:
+        raise FolderUnusable(folder=folder, cause=error.strerror) from error
+    if strange:
+        raise NotADemo(folder=folder)
+
+
+def _things_in(folder: Path) -> list[Path]:
+    return [thing for thing in folder.iterdir() if thing.name != LOCK]
+
+
+def folder_for(folder: Path, port: int, fresh: bool) -> Path:
+    """Make a folder that was found to be a demo's, or free for one, ready and give its config file. `fresh` throws an
+    earlier demo away. Raises FolderUnusable when it cannot be made."""
     try:
         return _folder_for(folder, port, fresh)
     except OSError as error:
@@ -83,10 +122,8 @@ def folder_for(folder: Path, port: int, fresh: bool) -> Path:
 
 
 def _folder_for(folder: Path, port: int, fresh: bool) -> Path:
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise NotADemo(folder=folder)
-    if fresh and folder.exists():
-        shutil.rmtree(folder)
+    for thing in _things_in(folder) if fresh else ():
+        shutil.rmtree(thing) if thing.is_dir() and not thing.is_symlink() else thing.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "config.toml"
     file.write_text(CONFIG.format(port=port, file=file), "utf-8")

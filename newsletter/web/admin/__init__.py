@@ -7,6 +7,7 @@ from flask import Flask
 from newsletter.web.admin import (
     access,
     blocklist,
+    bounces,
     box,
     edition_edit,
     editions,
@@ -23,6 +24,7 @@ from newsletter.web.admin import (
 __all__ = [
     "access",
     "blocklist",
+    "bounces",
     "box",
     "edition_edit",
     "editions",

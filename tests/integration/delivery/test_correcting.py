@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from newsletter.delivery import audience, correcting, ending, ledger, releasing
+from newsletter.delivery import audience, correcting, ending, releasing, shards
 from newsletter.delivery.correcting import StillGoingOut
 from newsletter.delivery.models import Delivery, DeliveryKind
 from newsletter.editions.models import Edition, EditionKind, editions_out
@@ -18,6 +18,7 @@ from newsletter.mail.smtp import Outcome, Reply
 from newsletter.subscribers import suppressing
 from tests.conftest import House
 from tests.integration.delivery import audited, drafted, during_the_first_mail, refusing
+from tests.support.attempts import record, start
 from tests.support.confirming import ask, confirm
 from tests.support.newsroom import (
     Paper,
@@ -115,10 +116,9 @@ def test_who_may_have_it_gets_the_correction_as_well(either_house: House) -> Non
     house = either_house
     _, edition_id = sending(house, ANN, BOB)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now, 1)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            ledger.start(shard.rows[0], house.now)
+        start(shard.rows[0], house.now)
     house.work()
     house.later(minutes=11)
     house.work()
@@ -345,20 +345,17 @@ def test_it_does_not_go_while_a_copy_of_the_wrong_one_is_on_its_way(either_house
     house = either_house
     _, edition_id = sending(house, ANN, BOB)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
-        attempts = []
-        for row in shard.rows:
-            with transaction():
-                attempts.append(ledger.start(row, house.now))
-        with transaction():
-            ledger.record(shard.rows[0], str(attempts[0]), Reply(Outcome.ACCEPTED, "250 OK"), house.now)
+        attempts = [start(row, house.now) for row in shard.rows]
+        record(shard.rows[0], str(attempts[0]), Reply(Outcome.ACCEPTED, "250 OK"), house.now)
         ending.cancel(edition_id, "it was wrong", house.now, COMMAND)
     correction_id = prepare(house, edition_id)
     with pytest.raises(StillGoingOut):
         send(house, correction_id)
-    with house.app.app_context(), transaction():
-        ledger.record(shard.rows[1], str(attempts[1]), Reply(Outcome.ACCEPTED, "250 OK"), house.now)
+    with house.app.app_context():
+        record(shard.rows[1], str(attempts[1]), Reply(Outcome.ACCEPTED, "250 OK"), house.now)
+        shards.give_back(shard, house.now)
     house.work()
     send(house, correction_id)
     house.work()
@@ -371,18 +368,18 @@ def test_a_copy_on_its_way_is_corrected_too_where_the_rest_is_put_right(either_h
     house = either_house
     _, edition_id = sending(house, ANN, BOB)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now, 1)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            attempt = ledger.start(shard.rows[0], house.now)
+        attempt = start(shard.rows[0], house.now)
         assert attempt is not None
         wrong = db.session.get_one(Edition, edition_id).revisions[-1]
         assert wrong.items[0].story_id is not None
         releasing.pull_story(edition_id, wrong.items[0].story_id, house.now, COMMAND)
     correction_id = prepare(house, edition_id, revision=1)
     send(house, correction_id)
-    with house.app.app_context(), transaction():
-        ledger.record(shard.rows[0], attempt, Reply(Outcome.ACCEPTED, "250 OK"), house.now)
+    with house.app.app_context():
+        record(shard.rows[0], attempt, Reply(Outcome.ACCEPTED, "250 OK"), house.now)
+        shards.give_back(shard, house.now)
     house.work()
 
     assert ledger_of(house, edition_id) == {"accepted": 2}

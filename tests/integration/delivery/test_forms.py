@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 
-from newsletter.delivery import releasing, sending
+from newsletter.delivery import letters, releasing
 from newsletter.editions import rendering
 from newsletter.editions.models import Edition, RenderedPart
 from newsletter.foundation.audit import COMMAND
@@ -148,7 +148,7 @@ def test_a_form_is_encoded_once_for_a_shard_and_only_when_somebody_wants_it(
         made.append((letter.text.splitlines()[-1], letter.html is None))
         return Message(letter)
 
-    monkeypatch.setattr(sending, "Message", counted)
+    monkeypatch.setattr(letters, "Message", counted)
     _, edition_id = drafted(house, ANN, BOB, CLEO, DAN, cleo="de", dan="de")
     for address in (BOB, CLEO):
         prefers(house, address, text_only=True)

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from newsletter.delivery import audience, ledger, releasing
-from newsletter.delivery.ledger import LEASE, Claimed, Shard
+from newsletter.delivery import audience, ledger, releasing, shards
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
+from newsletter.delivery.shards import LEASE, Claimed, Leased
 from newsletter.editions.models import EditionState
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import transaction
@@ -22,7 +22,7 @@ from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import SubscriptionState
 from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import House
-from tests.support import newsroom
+from tests.support import attempts, newsroom
 from tests.support.newsroom import (
     SUBJECTS,
     Paper,
@@ -244,7 +244,7 @@ def test_a_leased_row_is_nobody_else_s_until_the_lease_ends(either_house: House)
     with house.app.app_context():
         first = lease(house)
         assert len(first.rows) == 2
-        assert ledger.lease_shard(house.now) is None
+        assert shards.lease(house.now) is None
         house.clock.at += LEASE
         second = lease(house)
         assert {row.id for row in second.rows} == {row.id for row in first.rows}
@@ -265,12 +265,13 @@ def test_a_lease_is_not_sending(house: House) -> None:
     assert ledger_of(house, edition_id) == {"accepted": 2}
 
 
-def test_two_shards_of_one_edition_have_no_row_in_common(either_house: House) -> None:
+def test_two_shards_of_one_edition_have_no_row_in_common(either_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house = either_house
+    monkeypatch.setattr(shards, "SIZE", 2)
     sending(house, ANN, BOB, CLEO)
     with house.app.app_context():
-        shards = [ledger.lease_shard(house.now, 2) for _ in range(3)]
-    rows = [row.id for shard in shards if shard for row in shard.rows]
+        leased = [shards.lease(house.now) for _ in range(3)]
+    rows = [row.id for shard in leased if shard for row in shard.rows]
 
     assert len(rows) == len(set(rows)) == 3
 
@@ -291,26 +292,41 @@ def test_the_edition_whose_slot_came_first_is_sent_first(house: House) -> None:
     assert [mail.recipient for mail in house.inbox.mails] == [ANN, BOB]
 
 
-def test_rows_that_are_given_back_are_due_again_and_those_begun_stay(house: House) -> None:
+def test_rows_that_are_given_back_are_due_again_and_those_that_ended_stay(house: House) -> None:
     _, edition_id = sending(house, ANN, BOB, CLEO)
     with house.app.app_context():
         shard = lease(house)
-        started(house, shard.rows[0])
-        ledger.give_back(shard.rows, house.now, house.now + timedelta(minutes=1))
-        assert ledger_of(house, edition_id) == {"sending": 1, "pending": 2}
-        assert ledger.lease_shard(house.now) is None
+        attempt = started(house, shard.rows[0])
+        assert attempt is not None
+        record(house, shard.rows[0], attempt, ACCEPTED)
+        shards.give_back(shard, house.now, house.now + timedelta(minutes=1))
+        assert ledger_of(house, edition_id) == {"accepted": 1, "pending": 2}
+        assert shards.lease(house.now) is None
         house.later(minutes=1)
         assert [row.id for row in lease(house).rows] == [row.id for row in shard.rows[1:]]
 
 
-def test_a_row_that_was_leased_anew_is_not_given_back_by_its_former_holder(house: House) -> None:
+def test_a_shard_with_a_mail_on_its_way_is_believed_in_until_its_lease_ends(house: House) -> None:
+    _, edition_id = sending(house, ANN, BOB)
+    with house.app.app_context():
+        shard = lease(house)
+        started(house, shard.rows[0])
+        shards.give_back(shard, house.now)
+        assert ledger_of(house, edition_id) == {"sending": 1, "pending": 1}
+        assert shards.lease(house.now) is None
+        house.clock.at += LEASE
+        assert [row.id for row in lease(house).rows] == [shard.rows[1].id]
+    assert ledger_of(house, edition_id) == {"uncertain": 1, "pending": 1}
+
+
+def test_a_shard_that_was_leased_anew_is_not_given_back_by_its_former_holder(house: House) -> None:
     sending(house, ANN)
     with house.app.app_context():
         former = lease(house)
         house.clock.at += LEASE
         lease(house)
-        ledger.give_back(former.rows, house.now, house.now)
-        assert ledger.lease_shard(house.now) is None
+        shards.give_back(former, house.now)
+        assert shards.lease(house.now) is None
 
 
 # Orphans and late results
@@ -340,11 +356,11 @@ def test_a_late_result_settles_an_uncertain_mail(house: House) -> None:
     outcomes = (Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNCERTAIN)
     with house.app.app_context():
         rows = lease(house).rows
-        attempts = [started(house, row) for row in rows]
+        names = [started(house, row) for row in rows]
         house.clock.at += LEASE
         ledger.settle(house.now)
         assert ledger_of(house, edition_id) == {"uncertain": 3}
-        for row, attempt, outcome in zip(rows, attempts, outcomes, strict=True):
+        for row, attempt, outcome in zip(rows, names, outcomes, strict=True):
             assert attempt is not None
             record(house, row, attempt, Reply(outcome, "words"))
 
@@ -356,10 +372,12 @@ def test_a_result_of_an_attempt_that_is_not_the_last_one_changes_nothing(either_
     house = either_house
     _, edition_id = sending(house, ANN)
     with house.app.app_context():
-        (row,) = lease(house).rows
+        leased = lease(house)
+        (row,) = leased.rows
         first = started(house, row)
         assert first is not None
         record(house, row, first, Reply(Outcome.DEFERRED, "451 later"))
+        shards.give_back(leased, house.now)
         house.later(minutes=5)
         (again,) = lease(house).rows
         second = started(house, again)
@@ -377,7 +395,7 @@ def test_only_what_is_due_can_be_started(house: House) -> None:
     sending(house, ANN)
     with house.app.app_context():
         (row,) = lease(house).rows
-        for state in (state for state in DeliveryState if state not in ledger.DUE):
+        for state in (state for state in DeliveryState if state not in shards.DUE):
             reason = SkipReason.LEFT if state is DeliveryState.SKIPPED else None
             with transaction() as session:
                 session.execute(sa.update(Delivery).values(state=state, skip_reason=reason))
@@ -401,17 +419,15 @@ def test_time_decides_nothing_about_rows_that_somebody_is_working_on(house: Hous
     assert edition_state(house, edition_id) == EditionState.SENT
 
 
-def lease(house: House) -> Shard:
-    shard = ledger.lease_shard(house.now)
+def lease(house: House) -> Leased:
+    shard = shards.lease(house.now)
     assert shard is not None
     return shard
 
 
 def started(house: House, row: Claimed) -> str | None:
-    with transaction():
-        return ledger.start(row, house.now)
+    return attempts.start(row, house.now)
 
 
 def record(house: House, row: Claimed, attempt: str, reply: Reply) -> None:
-    with transaction():
-        ledger.record(row, attempt, reply, house.now)
+    attempts.record(row, attempt, reply, house.now)

@@ -7,16 +7,17 @@ from datetime import date
 import pytest
 import sqlalchemy as sa
 
-from newsletter.delivery import ending, ledger, releasing
+from newsletter.delivery import ending, releasing, shards
 from newsletter.editions import publishing
 from newsletter.editions.models import Edition, edition_of, editions_out
 from newsletter.foundation.audit import COMMAND
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db
 from newsletter.foundation.errors import Refused
 from newsletter.mail.smtp import Outcome, Reply
 from newsletter.newsletters.models import Slot
 from tests.conftest import House
 from tests.integration.delivery import audited, drafted, during_the_first_mail, refusing
+from tests.support.attempts import record, start
 from tests.support.confirming import ask, confirm
 from tests.support.newsroom import Paper, edition_state, found, ledger_of, open_alert_keys, sending
 
@@ -220,18 +221,17 @@ def test_what_comes_back_from_its_way_after_the_end_is_not_tried_again(house: Ho
     """The relay had one mail when the edition was cancelled, and asks for it later."""
     _, edition_id = sending(house, ANN, BOB)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            attempt = ledger.start(shard.rows[0], house.now)
+        attempt = start(shard.rows[0], house.now)
         assert attempt is not None
     assert cancel(house, edition_id) == "sending"
     assert ledger_of(house, edition_id) == {"sending": 1, "skipped(cancelled)": 1}
-    with house.app.app_context(), transaction():
-        ledger.record(shard.rows[0], attempt, Reply(Outcome.DEFERRED, "451 later"), house.now)
+    with house.app.app_context():
+        record(shard.rows[0], attempt, Reply(Outcome.DEFERRED, "451 later"), house.now)
     house.later(hours=1)
     with house.app.app_context():
-        assert ledger.lease_shard(house.now) is None, "even before anybody has settled it"
+        assert shards.lease(house.now) is None, "even before anybody has settled it"
     house.work()
 
     assert ledger_of(house, edition_id) == {"skipped(cancelled)": 2}
@@ -241,10 +241,9 @@ def test_what_comes_back_from_its_way_after_the_end_is_not_tried_again(house: Ho
 def test_a_copy_whose_fate_nobody_knows_makes_it_sent(house: House) -> None:
     _, edition_id = sending(house, ANN, BOB)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            ledger.start(shard.rows[0], house.now)
+        start(shard.rows[0], house.now)
     cancel(house, edition_id)
     house.later(minutes=11)
     house.work()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from newsletter.delivery import ledger
+from newsletter.delivery import shards
 from newsletter.delivery.engine import RELAY_ALERT
 from newsletter.foundation.config import MailConfig
 from newsletter.foundation.database import db, transaction
@@ -26,8 +26,7 @@ def test_a_newsletter_whose_sender_is_refused_does_not_stop_the_others(
 ) -> None:
     """Without a bounce_address the envelope's sender is the newsletter's own."""
     house = shaky_house
-    lease_shard = ledger.lease_shard
-    monkeypatch.setattr(ledger, "lease_shard", lambda now: lease_shard(now, 5))
+    monkeypatch.setattr(shards, "SIZE", 5)
     refused = found(house, "refused-post", from_address="refused@example.net")
     healthy = found(house, "healthy-post", from_address="post@example.org")
     refused.tells(*SUBJECTS)

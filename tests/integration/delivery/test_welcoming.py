@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from newsletter.app import worker
-from newsletter.delivery import ledger, releasing, welcoming
+from newsletter.delivery import releasing, shards, welcoming
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, skips_of, states_of
 from newsletter.editions import publishing
 from newsletter.editions.models import Edition
@@ -30,6 +30,7 @@ from newsletter.subscribers.models import Subscription, subscriber_at
 from newsletter.subscribers.preferences import Choices
 from tests.conftest import BuildHouse, House
 from tests.integration.delivery import refusing
+from tests.support.attempts import record, start
 from tests.support.confirming import ask, confirm, sign_up
 from tests.support.misbehaving_relay import HANG_UP, running_relay
 from tests.support.newsroom import Paper, delivery, edition_state, found, orphans, send, sending
@@ -125,8 +126,8 @@ def test_while_an_edition_is_going_out_who_has_just_confirmed_comes_before_all_t
     assert welcome(house) == 1
 
     with house.app.app_context():
-        first = ledger.lease_shard(house.now)
-        second = ledger.lease_shard(house.now)
+        first = shards.lease(house.now)
+        second = shards.lease(house.now)
     assert first is not None
     assert second is not None
     assert [row.address for row in first.rows] == [ANN]
@@ -388,11 +389,10 @@ def test_an_edition_that_is_stopped_between_claim_and_mail_sends_no_copy(house: 
     sign_up(house, ANN, paper)
     welcome(house)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
         change_edition(house, edition_id, held_at=house.now)
-        with transaction():
-            assert ledger.start(shard.rows[0], house.now) is None
+        assert start(shard.rows[0], house.now) is None
 
     assert copies(house, edition_id) == {"pending": 1}
 
@@ -538,7 +538,7 @@ def test_a_worker_that_dies_with_a_copy_made_leaves_it_to_the_next(house: House)
     sign_up(house, ANN, paper)
     welcome(house)
     with house.app.app_context():
-        assert ledger.lease_shard(house.now) is not None
+        assert shards.lease(house.now) is not None
     house.work()
     assert copies(house, edition_id) == {"pending": 1}, "its lease is believed for ten minutes"
     house.later(minutes=10)
@@ -556,10 +556,9 @@ def test_a_worker_that_dies_in_the_middle_of_a_copy_leaves_it_uncertain_and_it_i
     sign_up(house, ANN, paper)
     welcome(house)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            attempt = ledger.start(shard.rows[0], house.now)
+        attempt = start(shard.rows[0], house.now)
     house.later(minutes=10)
     house.work()
     assert copies(house, edition_id) == {"uncertain": 1}
@@ -568,8 +567,8 @@ def test_a_worker_that_dies_in_the_middle_of_a_copy_leaves_it_uncertain_and_it_i
     assert house.inbox.editions_of(ANN) == []
 
     assert attempt is not None
-    with house.app.app_context(), transaction():  # a late result settles it, and opens the edition for nobody
-        ledger.record(shard.rows[0], attempt, Reply(Outcome.DEFERRED, "451 later"), house.now)
+    with house.app.app_context():  # a late result settles it, and opens the edition for nobody
+        record(shard.rows[0], attempt, Reply(Outcome.DEFERRED, "451 later"), house.now)
     assert copies(house, edition_id) == {"deferred": 1}
     assert edition_state(house, edition_id) == "sent"
 

@@ -12,16 +12,17 @@ from threading import Event
 import pytest
 
 from newsletter.app import worker
-from newsletter.delivery import ledger, releasing
+from newsletter.delivery import ledger, releasing, shards
 from newsletter.editions import publishing
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.clock import SystemClock
 from newsletter.foundation.config import MailConfig
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db
 from newsletter.mail.smtp import Outcome, Reply
 from newsletter.newsletters.models import Slot
 from tests.conftest import BuildHouse, House
 from tests.integration.delivery import during_the_first_mail
+from tests.support.attempts import record, start
 from tests.support.misbehaving_relay import MisbehavingRelay
 from tests.support.newsroom import (
     edition_state,
@@ -58,8 +59,7 @@ def test_two_workers_on_one_edition_mail_each_reader_once(either_house: House, m
     house = either_house
     readers = [f"reader{number}@example.org" for number in range(40)]
     _, edition_id = sending(house, *readers)
-    lease_shard = ledger.lease_shard
-    monkeypatch.setattr(ledger, "lease_shard", lambda now: lease_shard(now, 5))
+    monkeypatch.setattr(shards, "SIZE", 5)
 
     at_once(2, lambda _: house.work())
     house.work()
@@ -78,7 +78,7 @@ def test_a_worker_that_was_overtaken_sends_nothing_more(
     asleep, awake = Event(), Event()
 
     def sleep_once(moment: str, recipient: str) -> str | None:
-        if moment == "RCPT" and not asleep.is_set():
+        if moment == "dot" and not asleep.is_set():
             asleep.set()
             assert awake.wait(20)
         return None
@@ -86,7 +86,7 @@ def test_a_worker_that_was_overtaken_sends_nothing_more(
     relay.answer = sleep_once
     with beside(house.work):
         assert asleep.wait(20)
-        house.clock.at += ledger.LEASE + timedelta(seconds=1)
+        house.clock.at += shards.LEASE + timedelta(seconds=1)
         house.work()
         assert ledger_of(house, edition_id) == {"accepted": 2, "uncertain": 1}
         awake.set()
@@ -100,15 +100,13 @@ def test_a_late_result_that_says_later_is_tried_again(house: House, late: Reply)
     """Uncertain became certain: the relay has not taken it, so the reader is still owed his mail (rule 11)."""
     _, edition_id = sending(house, ANN)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            attempt = ledger.start(shard.rows[0], house.now)
+        attempt = start(shard.rows[0], house.now)
         assert attempt is not None
-        house.clock.at += ledger.LEASE
+        house.clock.at += shards.LEASE
         ledger.settle(house.now)
-        with transaction():
-            ledger.record(shard.rows[0], attempt, late, house.now)
+        record(shard.rows[0], attempt, late, house.now)
     house.later(minutes=6)
     house.work()
     assert len(house.inbox.of(ANN)) == 1

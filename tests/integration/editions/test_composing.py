@@ -6,17 +6,21 @@ from datetime import timedelta
 
 import pytest
 
-from newsletter.editions import publishing
+from newsletter.editions import adding as adding_editions
+from newsletter.editions import editing, linking, publishing
 from newsletter.editions.composing import Draft
+from newsletter.editions.editing import Changes, ItemChange
 from newsletter.editions.models import Edition
 from newsletter.foundation.audit import COMMAND
-from newsletter.foundation.database import db
+from newsletter.foundation.config import FetchingConfig
+from newsletter.foundation.database import db, transaction
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import newsletter
 from newsletter.stories import adding, gating
 from newsletter.stories.adding import StoryByHand
 from newsletter.stories.gating import TopicUnusable
-from tests.conftest import House
+from newsletter.stories.models import Story
+from tests.conftest import BuildHouse, House
 from tests.support import newsroom
 from tests.support.newsroom import Paper
 
@@ -289,3 +293,72 @@ def test_a_thin_draft_is_composed_anew_only_when_there_is_something_new(
     assert len(composed) == 1
     with house.app.app_context():
         assert len(db.session.get_one(Edition, edition_id).revisions[-1].items) == 3
+
+
+# Links that nobody can follow
+
+ODD = ("ftp://outlet.example/story", "https://outlet.example/a story", "/story")
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_a_story_that_no_reader_can_follow_is_left_out_with_the_reason(house: House, url: str) -> None:
+    """One odd feed never holds an edition."""
+    paper = newsroom.found(house)
+    paper.readers("ann@example.org")
+    paper.tells("Snow on the pass", "Choir wins a prize")
+    paper.story("Intranet outage", "Odd Post", url=url)
+    draft = paper.compose()
+    assert sorted(headlines(draft)) == ["Choir wins a prize", "Snow on the pass"]
+    assert passed_over(draft) == {"Intranet outage": f"its link {linking.fault(url)}"}
+    edition_id = paper.draft()
+    newsroom.send(house, edition_id)
+    assert newsroom.edition_state(house, edition_id) == "sending"
+
+
+@pytest.mark.parametrize("meant", [True, False])
+def test_a_link_into_an_inner_network_is_left_out_unless_feeds_from_there_are_let_in(
+    build_house: BuildHouse, sqlite_url: str, meant: bool
+) -> None:
+    house = build_house(sqlite_url, fetching=FetchingConfig(allow_networks=("10.0.0.0/8",) if meant else ()))
+    paper = newsroom.found(house)
+    paper.story("Intranet outage", "Odd Post", url="http://10.0.0.5/story")
+    assert len(paper.compose().choices) == meant
+
+
+def test_an_event_is_told_by_those_who_can_be_followed(house: House) -> None:
+    paper = newsroom.found(house)
+    for title, outlet, url in zip(
+        BRIDGE, ("A Post", "B Post", "C Post"), (ODD[0], "", "https://c.example/1"), strict=True
+    ):
+        paper.story(title, outlet, url=url)
+    (choice,) = paper.compose().choices
+    assert (choice.lead.outlet, choice.others, choice.outlets) == ("C Post", (), 1)
+    assert set(passed_over(paper.compose())) == set(BRIDGE[:2])
+
+
+def test_a_link_that_a_hand_put_right_stays_when_the_edition_is_composed_again(house: House) -> None:
+    paper = newsroom.found(house)
+    paper.tells("Snow on the pass", "Choir wins a prize")
+    edition_id = paper.draft()
+    with house.app.app_context():
+        item = db.session.get_one(Edition, edition_id).revisions[-1].items[1]
+        story_id, id, headline = item.story_id, item.id, item.headline
+        change = ItemChange(id, url="https://right.example/")
+        editing.change(edition_id, 1, Changes(items=(change,)), house.now, COMMAND)
+        with transaction() as session:
+            session.get_one(Story, story_id).url = ODD[0]
+        adding_editions.compose_again(edition_id, house.now, COMMAND)
+        items = db.session.get_one(Edition, edition_id).revisions[-1].items
+        assert {one.headline: one.url for one in items}[headline] == "https://right.example/"
+
+
+def test_a_picture_that_no_reader_can_have_is_not_linked_to(house: House) -> None:
+    paper = newsroom.found(house, pictures="link")
+    paper.tells("Snow on the pass")
+    paper.story("Choir wins a prize", "Mill Post", image_url="https://outlet.example/a choir.jpg")
+    edition_id = paper.draft()
+    with house.app.app_context():
+        items = db.session.get_one(Edition, edition_id).revisions[-1].items
+        (item,) = [one for one in items if one.headline == "Choir wins a prize"]
+        assert item.image_url is None
+        assert item.picture_note == "Its address has a space in it, or a character that cannot be seen."

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
 from newsletter.delivery import releasing
-from newsletter.editions import publishing, rendering
+from newsletter.editions import adding, publishing, rendering
 from newsletter.editions.models import Edition, Item, edition
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db, transaction
 from newsletter.newsletters import settings
-from newsletter.newsletters.models import newsletter
+from newsletter.newsletters.models import Slot, newsletter
 from newsletter.newsletters.settings import NewNewsletter
 from newsletter.stories.models import NewsletterSource, Source, Story
 from tests.conftest import House
@@ -109,6 +109,22 @@ def test_a_story_says_how_old_it_is_at_the_slot(house: House, minutes: int, age:
         parts = rendering.render(made.revision)
     for part in (parts.html, parts.text):
         assert re.findall(r"-?\d+ \w+ ago", part) == age
+
+
+def test_a_special_edition_counts_from_when_it_was_made_and_says_what_it_is(house: House) -> None:
+    paper = found(house)
+    house.clock.at = house.clock.at.replace(hour=22)
+    paper.tells("Volcano wakes")
+    house.later(hours=2)
+    with house.app.app_context():
+        slot = db.session.get_one(Slot, paper.slot_id)
+        revision = adding.special(slot, date(2026, 3, 3), house.now, COMMAND).revision
+        assert revision is not None
+        parts = rendering.render(revision)
+    for part in (parts.html, parts.text):
+        assert "3 h ago" in part
+        assert "Special edition" in part
+    assert f"{house.links.site_url}/editions/morning-post/2026-03-03/special-1" == link_of(parts)
 
 
 def test_only_our_words_are_other_ones_in_another_language(house: House) -> None:

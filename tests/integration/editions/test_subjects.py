@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.delivery import releasing
-from newsletter.editions import editing, publishing
+from newsletter.delivery import checking, releasing
+from newsletter.editions import adding, editing, publishing
 from newsletter.editions.editing import Changes
 from newsletter.editions.models import Edition
+from newsletter.editions.preflight import Kind
 from newsletter.editions.wording import Name, Wording, worded
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db, transaction
@@ -145,6 +146,44 @@ def test_an_edition_looks_at_the_last_one_of_its_slot_that_went_out(either_house
     with house.app.app_context():
         editions = db.session.query(Edition).filter_by(slot_id=other).all()
         assert {one.revisions[-1].subject for one in editions} == {"The news"}, "nothing of that slot went out"
+
+
+def test_a_draft_is_worded_anew_when_another_says_the_same_meanwhile(house: House) -> None:
+    """A special edition of the same lead, sent between the cut-off and the slot."""
+    paper = newsroom.found(house, items_at_least="1")
+    lead, _, _ = (paper.story(title, title) for title in THREE)
+    daily = paper.draft()
+    before = wording_of(house, daily)[0]
+    with house.app.app_context():
+        slot = db.session.get_one(Slot, paper.slot_id)
+        special = adding.special(slot, house.now.date(), house.now, COMMAND, before.upper(), [lead]).id
+    newsroom.send(house, special)
+    for _ in range(3):
+        paper.draft()
+    subject, preheader = wording_of(house, daily)
+    assert subject.casefold() != before.casefold()
+    assert subject in THREE
+    assert before in preheader
+    with house.app.app_context():
+        assert len(db.session.get_one(Edition, daily).revisions) == 2, "once"
+
+
+def test_a_hand_s_subject_is_left_alone_and_staff_are_told_that_it_says_the_same(house: House) -> None:
+    paper = newsroom.found(house, items_at_least="1")
+    lead, _, _ = (paper.story(title, title) for title in THREE)
+    daily = paper.draft()
+    with house.app.app_context():
+        editing.change(daily, 1, Changes(subject="THE BRIDGE"), house.now, COMMAND)
+        slot = db.session.get_one(Slot, paper.slot_id)
+        special = adding.special(slot, house.now.date(), house.now, COMMAND, "The bridge", [lead]).id
+        said = [finding.kind for finding in checking.findings(db.session.get_one(Edition, daily), house.now)]
+        assert Kind.SUBJECT not in said
+    newsroom.send(house, special)
+    paper.draft()
+    assert wording_of(house, daily)[0] == "THE BRIDGE"
+    with house.app.app_context():
+        said = [finding.kind for finding in checking.findings(db.session.get_one(Edition, daily), house.now)]
+        assert Kind.SUBJECT in said
 
 
 def test_an_approved_edition_counts_and_a_draft_does_not(house: House) -> None:

@@ -18,7 +18,7 @@ from newsletter.foundation.links import the_links
 from newsletter.mail import outbox
 from newsletter.mail.message import Sender
 from newsletter.mail.outbox import OutboxMail, OutboxState
-from newsletter.mail.smtp import Connection, Outcome, Reply, the_transport
+from newsletter.mail.smtp import Connection, Mail, Outcome, Reply, the_transport
 from tests.conftest import BuildHouse, House
 from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, running_relay
 from tests.support.newsroom import ledger_of, open_alert_keys, sending
@@ -217,8 +217,11 @@ class DyingTransport:
         with self._transport.connected() as self._connection:
             yield self
 
-    def send(self, sender: str, recipient: str, message: bytes) -> Reply:
-        self._connection.send(sender, recipient, message)
+    def offer(self, mail: Mail) -> Reply | None:
+        return self._connection.offer(mail)
+
+    def finish(self, following: Mail | None = None) -> Reply:
+        self._connection.finish(following)
         raise PulledPlug
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from newsletter.delivery import ledger, releasing, restoring, welcoming
+from newsletter.delivery import releasing, restoring, shards, welcoming
 from newsletter.delivery.restoring import Accepted
 from newsletter.editions import publishing
 from newsletter.editions.models import Edition
@@ -24,6 +24,7 @@ from newsletter.newsletters.models import newsletters
 from newsletter.subscribers import answering
 from tests.conftest import BuildHouse, House
 from tests.integration.web import signed_in
+from tests.support.attempts import start
 from tests.support.copies import another_machine, copy_database, restore_database
 from tests.support.newsroom import (
     SUBJECTS,
@@ -477,13 +478,12 @@ def test_a_shard_that_is_on_its_way_stops_in_the_middle(house: House) -> None:
     _, edition_id = sending(house, ANN, BOB, cooling_minutes="0")
     send_now(house, edition_id)
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
         with transaction():
             safety.halt("somebody pulled the plug.", house.now)
-        with transaction():
-            assert [ledger.start(row, house.now) for row in shard.rows] == [None, None]
-        assert ledger.lease_shard(house.now) is None
+        assert [start(row, house.now) for row in shard.rows] == [None, None]
+        assert shards.lease(house.now) is None
     assert ledger_of(house, edition_id) == {"pending": 2}
 
 

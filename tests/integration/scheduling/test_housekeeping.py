@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from newsletter.delivery import housekeeping
+from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
 from newsletter.delivery.housekeeping import DELIVERIES, RETENTION
 from newsletter.delivery.models import Delivery, SkipReason, skips_of, states_of
 from newsletter.editions.models import Edition
@@ -18,6 +19,7 @@ from newsletter.foundation.alerts import Alert
 from newsletter.foundation.database import Base, db, transaction
 from newsletter.foundation.retention import Kept
 from newsletter.mail.outbox import OutboxMail
+from newsletter.mail.verdicts import Kind
 from newsletter.staff.models import SignInFailure, SignInLink, StaffSession
 from newsletter.subscribers.models import SignUpRequest, SpentChallenge
 from tests.conftest import House
@@ -63,6 +65,8 @@ EXAMPLES = {
     "staff_sessions": StaffSession,
     "sign_in_failures": SignInFailure,
     "alerts": Alert,
+    "bounces": Bounce,
+    "bounce_tallies": BounceTally,
     "spent_challenges": SpentChallenge,
 }
 
@@ -78,6 +82,8 @@ def with_a_row_in_each(house: House) -> None:
         session.add(SpentChallenge(signature="x", expires_at=house.now))
         alerts.raise_("trouble", "It is broken.", "Mend it.", house.now)
         alerts.resolve("trouble", house.now)
+        session.add(Bounce(received_at=house.now, digest="x", kind=Kind.AUTOMATIC))
+        session.add(BounceTally(edition_id=1, audience=1, begun_at=house.now))
 
 
 @pytest.mark.parametrize("kept", RETENTION, ids=lambda kept: kept.table.__tablename__)
@@ -98,13 +104,16 @@ def test_a_row_goes_when_its_time_is_over_and_not_before(house: House, kept: Kep
 
 
 def test_what_is_not_over_is_kept_for_any_time(house: House) -> None:
-    """A mail that waits, a trouble that goes on."""
+    """A mail that waits, a trouble that goes on, a bounce that people have to look at."""
     with house.app.app_context(), transaction():
         db.session.add(_waiting(house))
         alerts.raise_("trouble", "It is broken.", "Mend it.", house.now)
+        db.session.add(Bounce(received_at=house.now, digest="x", kind=Kind.UNKNOWN, needs_staff=True))
+        db.session.add(Bounce(received_at=house.now, digest="y", kind=Kind.HARD, deed=Deed.WAITING))
+        db.session.add(BounceTally(edition_id=1, audience=1, begun_at=house.now, stopped_at=house.now))
     house.later(days=500)
     tidy(house)
-    assert (count(house, OutboxMail), count(house, Alert)) == (1, 1)
+    assert [count(house, table) for table in (OutboxMail, Alert, Bounce, BounceTally)] == [1, 1, 2, 1]
 
 
 def _waiting(house: House) -> OutboxMail:

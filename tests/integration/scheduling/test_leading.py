@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from threading import Event, Thread
 
 import pytest
 import sqlalchemy as sa
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from newsletter import scheduling
-from newsletter.editions import publishing
+from newsletter.delivery import releasing
+from newsletter.editions import adding, publishing
 from newsletter.editions.models import Edition
 from newsletter.foundation import leases, safety
 from newsletter.foundation.audit import COMMAND
@@ -19,7 +22,7 @@ from newsletter.newsletters.models import Newsletter, Slot
 from newsletter.scheduling import Scheduler
 from tests.conftest import House
 from tests.integration.operations.test_serve import wait_until
-from tests.support.newsroom import SUBJECTS, Paper, found, ledger_of, open_alert_keys
+from tests.support.newsroom import SUBJECTS, Paper, found, ledger_of, open_alert_keys, send
 from tests.support.schedulers import rounds, scheduler
 
 ANN = "ann@example.org"
@@ -176,6 +179,32 @@ def test_a_scheduler_runs_says_what_comes_next_and_lets_go_of_the_lease_at_its_e
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+def test_who_is_stopped_while_a_tick_wakes_the_others_ends_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after its start, while it collects for the first time."""
+    furnished(house)
+    stop, closing = Event(), Event()
+    shut_down = BackgroundScheduler.shutdown
+
+    def shutdown(self: BackgroundScheduler, wait: bool = True) -> None:
+        closing.set()
+        shut_down(self, wait=wait)
+
+    def collect(_now: datetime) -> int:
+        stop.set()
+        closing.wait(10)
+        return 0
+
+    monkeypatch.setattr(BackgroundScheduler, "shutdown", shutdown)
+    one = scheduler(house)
+    one.ticks = (replace(one.ticks[0], verb=collect), *one.ticks[1:])
+    thread = Thread(target=one.run, args=(stop,), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 # What comes next
 
 
@@ -202,6 +231,27 @@ def test_the_line_says_that_everything_is_halted(house: House) -> None:
 def test_a_draft_that_waits_for_a_person_is_not_said_to_go_out(house: House) -> None:
     furnished(house, approval="manual").draft()
     assert next_line(house).startswith("Next: draft Morning Post of 2026-03-04")
+
+
+def test_a_send_by_hand_is_said_at_the_moment_at_which_it_takes_effect(house: House) -> None:
+    paper = furnished(house, cooling_minutes="2")
+    edition_id = paper.draft()
+    send(house, edition_id)
+    assert next_line(house) == "Next: send Morning Post of 2026-03-03 for 06:00 UTC at 2026-03-03 05:22 UTC."
+
+
+def test_a_special_edition_is_said_once_somebody_has_sent_it(house: House) -> None:
+    paper = furnished(house, cooling_minutes="2", approval="manual")
+    paper.draft()
+    with house.app.app_context():
+        slot = db.session.get_one(Slot, paper.slot_id)
+        special_id = adding.special(slot, house.now.date(), house.now, COMMAND).id
+        releasing.approve(special_id, house.now, COMMAND)
+    assert next_line(house).startswith("Next: draft Morning Post of 2026-03-04"), "it waits for a person"
+    send(house, special_id)
+    assert next_line(house) == (
+        "Next: send Morning Post (special 1) of 2026-03-03 for 06:00 UTC at 2026-03-03 05:22 UTC."
+    )
 
 
 # Dates and slots that change

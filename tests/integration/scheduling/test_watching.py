@@ -153,7 +153,7 @@ def test_an_address_that_does_not_answer_is_only_logged(
     url = httpserver.url_for(path) if path else f"http://127.0.0.1:{free_port()}/"
     house = build_house(sqlite_url, alerts=AlertsConfig(heartbeat_url=url))
     rounds(scheduler(house))
-    (record,) = [one for one in caplog.records if one.name == "newsletter.foundation.pinging"]
+    (record,) = [one for one in caplog.records if one.name == "newsletter.foundation.calling"]
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("The heartbeat's address did not answer: ")
     assert open_alert_keys(house) == []

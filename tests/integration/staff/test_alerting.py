@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from newsletter import scheduling
-from newsletter.foundation import alerts, posting
+from newsletter.foundation import alerts, calling, safety
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import COMMAND, AuditRecord
 from newsletter.foundation.config import AlertsConfig, MailConfig
@@ -290,7 +290,7 @@ def test_what_is_over_meanwhile_is_not_told_late(told_house: House, webhook: Web
 def test_a_slow_webhook_delays_no_mail_and_is_waited_for_once_a_tick(
     told_house: House, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posting, "SECONDS", 0.3)
+    monkeypatch.setattr(calling, "SECONDS", 0.3)
     webhook.slow = True
     hire(told_house, olive=Role.OWNER)
     raise_(told_house, HELD, RELAY, "sources-silent:1")
@@ -325,6 +325,24 @@ def answers(house: House) -> list[tuple[bool, str]]:
     with house.app.app_context():
         query = sa.select(AuditRecord.details).where(AuditRecord.action == alerting.POSTED).order_by(AuditRecord.id)
         return [(details["taken"], details["answer"]) for details in db.session.scalars(query)]
+
+
+def test_what_is_halted_tells_nobody_outside_until_staff_say_go(told_house: House, webhook: Webhook) -> None:
+    """It may be a copy; that it is halted stands on its pages and in /readyz."""
+    hire(told_house, olive=Role.OWNER)
+    with told_house.app.app_context(), transaction():
+        safety.halt("this database is an older copy.", told_house.now)
+    raise_(told_house, HELD)
+    for _ in range(3):
+        assert tell(told_house) == 0
+        told_house.later(minutes=20)
+    assert (mails(told_house), webhook.told) == ([], [])
+    assert told_house.browser.get("/readyz").status_code == 503
+    with told_house.app.app_context(), transaction():
+        safety.go_on(told_house.now)
+    tell(told_house)
+    assert webhook.keys == [HELD], "the halt is over by then"
+    assert len(mails(told_house)) == 1
 
 
 def test_while_the_relay_is_away_the_webhook_is_told_all_the_same(

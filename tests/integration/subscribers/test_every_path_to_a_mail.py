@@ -51,6 +51,7 @@ MAILS = {
     "edition": {"the ledger"},
     "alert": {"staff only"},
     "alerts": {"staff only"},
+    "answer": {"staff only"},
     "draft": {"staff only"},
 }
 """What each mail is sent by. Only the edition is no outbox mail: a row of the ledger, unique for edition and reader."""

@@ -58,7 +58,7 @@ def test_twenty_an_hour_holds_when_two_ask_at_once(either_house: House, monkeypa
     newsroom.found(house)
     for number in range(19):
         sign_up(house, f"a{number}@example.org")
-    monkeypatch.setattr(asking, "_recent_from", both_pass(house, asking._recent_from))
+    monkeypatch.setattr(asking, "_lately", both_pass(house, asking._lately))
     statuses = at_once(2, lambda number: sign_up(house, f"b{number}@example.org").status_code)
     assert sorted(statuses) == [200, 429]
     assert count(house, SignUpRequest) == 20

@@ -344,6 +344,66 @@ def test_an_edition_leads_to_the_one_before_and_the_one_after(house: House, pape
     assert found == {1: ["·", second], 2: [first, "·", last], 5: [second, "·"]}
 
 
+# Special editions
+
+
+def test_a_special_edition_has_a_page_of_its_own_beside_the_daily_one(house: House, paper: Paper) -> None:
+    went_out(paper, TODAY, "The daily news")
+    special_id = went_out(paper, TODAY, "Volcano wakes", number=1, special=True)
+    assert headlines(opened(house, HERE)) == ["The daily news"]
+    page = opened(house, f"{HERE}/special-1")
+    assert headlines(page) == ["Volcano wakes"]
+    assert texts(page, "//h1") == ["Tuesday, 3 March 2026 · Special edition"]
+    assert page.xpath("//link[@rel='canonical']/@href") == [f"{SITE}{HERE}/special-1"]
+    assert get(house, f"{HERE}/special-2").status_code == GONE
+    with house.app.app_context():
+        assert archive_path(db.session.get_one(Edition, special_id)) == f"{HERE}/special-1"
+
+
+def test_what_corrects_a_special_edition_stands_in_its_place(house: House, paper: Paper) -> None:
+    wrong = went_out(paper, TODAY, "Volcano wakse", number=1, special=True)
+    right = went_out(paper, TODAY, "Volcano wakes", number=3, special=True, corrects=wrong)
+    went_out(paper, TODAY, "Volcano sleeps", number=4, special=True)
+    assert headlines(opened(house, f"{HERE}/special-1")) == ["Volcano wakes"]
+    assert headlines(opened(house, f"{HERE}/special-4")) == ["Volcano sleeps"]
+    assert get(house, f"{HERE}/special-3").status_code == GONE
+    with house.app.app_context():
+        assert archive_path(db.session.get_one(Edition, right)) == f"{HERE}/special-1"
+    last = went_out(paper, TODAY, "Volcano is awake", number=5, special=True, corrects=right)
+    assert headlines(opened(house, f"{HERE}/special-1")) == ["Volcano is awake"]
+    with house.app.app_context():
+        assert archive_path(db.session.get_one(Edition, last)) == f"{HERE}/special-1"
+
+
+def test_special_editions_are_listed_with_their_day_and_alone_where_there_is_no_other(
+    house: House, paper: Paper
+) -> None:
+    went_out(paper, TODAY, "The daily news")
+    went_out(paper, TODAY, "Volcano wakes", number=1, special=True)
+    went_out(paper, TODAY - timedelta(days=40), "Storm ahead", number=1, special=True)
+    went_out(paper, TODAY, "A draft", number=2, special=True, state="drafted")
+    page = opened(house, LIST)
+    assert listed(house) == ["The daily news", "Storm ahead"]
+    assert texts(page, "//ul[@class='past-others']/li") == ["Special edition: Volcano wakes"]
+    assert page.xpath("//ul[@class='past-others']//a/@href") == [f"{HERE}/special-1"]
+    assert texts(page, "//ol/li/div/p[@class='quiet'][1]")[-1:] == ["Special edition"]
+
+
+def test_a_slot_of_its_own_has_its_own_special_editions(house: House, paper: Paper) -> None:
+    tokyo = paper.slot("Asia/Tokyo", time(6))
+    went_out(paper, TODAY, "For Tokyo", number=1, special=True, slot_id=tokyo)
+    assert headlines(opened(house, f"/editions/morning-post/{tokyo}/2026-03-03/special-1")) == ["For Tokyo"]
+    assert get(house, f"{HERE}/special-1").status_code == GONE
+
+
+@pytest.mark.parametrize(
+    "end", ["special-0", "special--1", "special-01x", "special-", "special-99999999999", "special"]
+)
+def test_a_special_edition_that_is_none_gets_a_kind_page(house: House, paper: Paper, end: str) -> None:
+    went_out(paper, TODAY, "Volcano wakes", number=1, special=True)
+    assert get(house, f"{HERE}/{end}").status_code == GONE
+
+
 def test_with_several_newsletters_the_ones_with_past_editions_are_named(house: House, paper: Paper) -> None:
     evening = newsroom.found(house, "evening-post")
     newsroom.found(house, "sunday-post")

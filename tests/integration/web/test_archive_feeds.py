@@ -269,3 +269,14 @@ def test_a_feed_that_has_not_changed_is_not_sent_again(house: House, paper: Pape
     went_out(paper, TODAY + timedelta(1))
     for path, tag in tags.items():
         assert get(house, path, If_None_Match=tag).status_code == 200
+
+
+def test_special_editions_are_among_the_others_each_with_its_own_address(house: House, paper: Paper) -> None:
+    went_out(paper, TODAY - timedelta(1), "Yesterday")
+    went_out(paper, TODAY, "The daily news")
+    went_out(paper, TODAY, "Volcano wakes", number=1, special=True)
+    for path in FEEDS:
+        told = items(house, path) if path == JSON else entries(house, path)
+        assert [one["title"] for one in told] == ["Volcano wakes", "The daily news", "Yesterday"]
+        assert len({one["id"] for one in told}) == 3
+    assert [one["url"] for one in items(house)][:2] == [f"{SITE}{HERE}/special-1", SITE + HERE]

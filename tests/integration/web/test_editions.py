@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from newsletter.delivery import ending, ledger, releasing
+from newsletter.delivery import ending, releasing, shards
 from newsletter.editions import publishing
 from newsletter.editions.models import Edition, recent_editions
 from newsletter.foundation import leases, safety
@@ -19,6 +19,7 @@ from tests.conftest import House
 from tests.integration.delivery import during_the_first_mail
 from tests.integration.web import Desk, signed_in
 from tests.support import newsroom
+from tests.support.attempts import start
 from tests.support.forms import Sheet, open_page
 from tests.support.newsroom import SUBJECTS, Paper, edition_state, ledger_of
 from tests.support.public_pages import primary_buttons_of
@@ -161,10 +162,9 @@ def test_a_send_that_is_ended_and_has_a_copy_on_its_way_offers_nothing_but_to_wa
     at = room(house)
     at.send()
     with house.app.app_context():
-        shard = ledger.lease_shard(house.now)
+        shard = shards.lease(house.now)
         assert shard is not None
-        with transaction():
-            ledger.start(shard.rows[0], house.now)
+        start(shard.rows[0], house.now)
         ending.cancel(at.id, "a wrong name", house.now, COMMAND)
     page = at.page()
     assert "It was ended: a wrong name. What was on its way at that moment still arrives." in page.words

@@ -540,6 +540,7 @@ def test_the_page_of_ones_data_stays_small_after_years(house: House) -> None:
         rows = [
             Delivery(
                 edition_id=number,
+                shard=1,
                 subscriber_id=person.id,
                 subscription_id=1,
                 newsletter_id=paper.id,

@@ -12,6 +12,7 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import event
 from werkzeug.routing import Rule
 
+from newsletter.delivery import bounces
 from newsletter.editions import publishing
 from newsletter.foundation import secrets
 from newsletter.foundation.audit import COMMAND, SYSTEM
@@ -30,6 +31,7 @@ from tests.integration.subscribers import ANN, SITE, asked, became_reader, every
 from tests.integration.web import NOBODYS, Desk, hire, in_production, signed_in, visitor
 from tests.support import newsroom
 from tests.support.outlets import Piece, publish
+from tests.support.returning import mail
 
 EVERYBODY = frozenset(Role) | {None}
 STAFF = frozenset(Role)
@@ -70,6 +72,8 @@ DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
     ("archive.of_month", "GET"): EVERYBODY,
     ("archive.of_day", "GET"): EVERYBODY,
     ("archive.of_slot", "GET"): EVERYBODY,
+    ("archive.special_of_day", "GET"): EVERYBODY,
+    ("archive.special_of_slot", "GET"): EVERYBODY,
     ("archive.feed", "GET"): EVERYBODY,
     ("archive.rss", "GET"): EVERYBODY,
     ("archive.json_feed", "GET"): EVERYBODY,
@@ -97,6 +101,12 @@ DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
     ("admin.blocklist", "GET"): STAFF,
     ("admin.block", "POST"): STAFF,
     ("admin.unblock", "POST"): STAFF,
+    ("admin.bounces", "GET"): STAFF,
+    ("admin.bounce", "GET"): STAFF,
+    ("admin.bounced_mail", "GET"): STAFF,
+    ("admin.settle_bounce", "POST"): STAFF,
+    ("admin.release_bounces", "POST"): STAFF,
+    ("admin.leave_bounces", "POST"): STAFF,
     ("admin.me", "GET"): STAFF,
     ("admin.me", "POST"): STAFF,
     ("admin.editions", "GET"): STAFF,
@@ -151,7 +161,7 @@ def path_of(house: House, rule: Rule, **values: object) -> str:
     with house.app.test_request_context():
         known = {"filename": "newsletter.css", "slug": "morning-post", "form": "html", "token": "x"}
         known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo", "deed": "hold"}
-        known |= {"month": "2026-03", "day": "2026-03-03", "slot_id": 1} | values
+        known |= {"month": "2026-03", "day": "2026-03-03", "slot_id": 1, "number": 1} | values
         path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
     return path.removeprefix("http://")
 
@@ -165,6 +175,8 @@ def furnished(house: House) -> dict[str, dict[str, object]]:
         edition = publishing.compose(newsletter(None).default_slot, house.now.date(), house.now, SYSTEM)
         person = db.session.scalars(sa.select(Subscriber)).one()
         ids = {"admin.subscriber": person.id, "admin.edition": edition.id, "admin.preview": edition.id}
+        came = bounces.receive(mail("The roof leaks.", sender="postmaster@example.net"), house.now)
+        ids |= {"admin.bounce": came.id, "admin.bounced_mail": came.id}
         ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
     return {
         **{endpoint: {"id": id} for endpoint, id in ids.items()},

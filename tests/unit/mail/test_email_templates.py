@@ -127,7 +127,7 @@ def reads() -> dict[str, Any]:
 
 
 MAILS: dict[str, dict[str, Any]] = {
-    "edition": edition(),
+    "edition": edition(block={"label": "", "text": "Come to the fair.", "link": "", "url": "", "after": 1}),
     "confirm": {
         "newsletter": NEWSLETTER,
         "address": "ann@example.org",

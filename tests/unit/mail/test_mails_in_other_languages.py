@@ -30,6 +30,7 @@ LETTERS = MAILS | {"welcome in UTC": ("welcome", reads(ONE[0] | {"zone": "Etc/UT
 EVERY = LETTERS | {
     "edition": ("edition", edition(items=STORIES)),
     "correction": ("edition", edition(items=STORIES, edition={"kind": "correction"})),
+    "special": ("edition", edition(items=STORIES, edition={"kind": "special"})),
 }
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

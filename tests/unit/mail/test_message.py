@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as html_module
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from newsletter.foundation.config import MailConfig
 from newsletter.mail.message import Letter, Message, Reader, Sender, fill, mark
-from newsletter.mail.smtp import Outcome, SmtpTransport
+from newsletter.mail.smtp import Mail, Outcome, SmtpTransport, hand_over
 from tests.support.inbox import Inbox
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
@@ -132,11 +133,14 @@ def test_a_mark_may_be_followed_by_a_word() -> None:
 
 @given(before=content, after=content, address=words)
 @example(before=["x" * 76], after=[], address="")
-def test_no_line_of_the_body_is_over_76_octets(before: list[str], after: list[str], address: str) -> None:
+@example(before=["x" * 73 + "." * 9], after=[".\n."], address=".a")
+def test_no_line_is_over_76_octets_or_begins_with_a_dot(before: list[str], after: list[str], address: str) -> None:
     """RFC 2045 §6.7, rule 5; and what Message.to says of itself."""
     written = "".join(before) + mark(MARKER, "address") + "\n" + "".join(after)
     _, _, body = Message(letter(written, None)).to(reader(address=address)).partition(b"\r\n\r\n")
-    assert max(len(line) for line in body.split(b"\r\n")) <= 76
+    lines = body.split(b"\r\n")
+    assert max(len(line) for line in lines) <= 76
+    assert not [line for line in lines if line.startswith(b".")], "which saves looking for them"
 
 
 def test_the_same_letter_is_addressed_to_any_number_of_readers_and_only_their_own_words_differ() -> None:
@@ -275,7 +279,8 @@ def test_dots_at_the_start_of_lines_survive_smtp(inbox: Inbox) -> None:
     octets = Message(letter(text, None)).to(Reader("ann@example.org", "d1-abc@example.org"))
     stuffed = octets.replace(b"=2E", b".")  # as a mail would be whose encoder leaves dots alone
     with SmtpTransport(MailConfig(port=inbox.port), None).connected() as connection:
-        replies = [connection.send("post@example.org", "ann@example.org", one) for one in (octets, stuffed)]
-    assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 2
+        mails = [Mail("post@example.org", "ann@example.org", one) for one in (octets, stuffed)]
+        replies = [hand_over(connection, one) for one in (*mails, replace(mails[0], dotless=True))]
+    assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 3
     for received in inbox.mails:
         assert part(received.message, "plain").rstrip() == canonical(text)

@@ -53,6 +53,15 @@ def draft(**changed: Any) -> dict[str, Any]:
     } | changed
 
 
+ANSWER = {
+    "newsletter_name": "Daily Headlines",
+    "from_address": "ann@example.org",
+    "subject": "Re: Orrin Bridge closes",
+    "words": "Thank you.\n\nIs the ferry free?",
+    "admin_link": "https://news.example.org/admin/bounces",
+}
+
+
 def alert(message: str) -> dict[str, str]:
     return {
         "message": message,
@@ -73,7 +82,7 @@ TOGETHER = {
     "admin_link": "https://news.example.org/admin/",
     "alerts": [alert("The relay cannot be used: it did not answer within 30 seconds."), alert("Sources are silent.")],
 }
-MAILS = [("draft", draft()), ("alert", ALONE), ("alerts", TOGETHER)]
+MAILS = [("draft", draft()), ("alert", ALONE), ("alerts", TOGETHER), ("answer", ANSWER)]
 
 
 @pytest.mark.parametrize(("name", "data"), MAILS)
@@ -125,6 +134,7 @@ def test_hostile_words_stay_words(name: str) -> None:
         ),
         "alert": ALONE | {"message": HOSTILE, "remedy": HOSTILE},
         "alerts": TOGETHER | {"alerts": [alert(HOSTILE)]},
+        "answer": ANSWER | {"newsletter_name": HOSTILE, "subject": HOSTILE, "words": HOSTILE},
     }[name]
     mail = render(name, **hostile)
     assert "<script" not in mail.html
