@@ -35,17 +35,17 @@ class Letters:
         links = self._links
         leave = links.link(Purpose.UNSUBSCRIBE, row.subscription_id)
         preferences = links.link(Purpose.PREFERENCES, row.subscriber_id)
-        recipient = addresses.wire(row.address)
+        recipient, tag = addresses.wire(row.address), links.verp("d", row.id)
         reader = Reader(
             address=recipient,
-            message_id=f"{links.verp('d', row.id)}@{self._domain}",
+            message_id=f"{tag}@{self._domain}",
             words={"address": row.address, "unsubscribe_url": leave, "preferences_url": preferences},
             unsubscribe_url=leave,
             unsubscribe_address=leaving_address(self._config, links, row.subscription_id),
         )
         message = self._message(row).to(reader)
         return Mail(
-            return_path(self._config, links, "d", row.id, self._sender.address),
+            return_path(self._config, tag, self._sender.address),
             recipient,
             self._signer.signed(message, self._sender.address, self._clock.now()),
             dotless=True,

@@ -8,11 +8,9 @@ from newsletter.mail.addresses import normalise, wire, without_tag
 from newsletter.mail.returned import LEAVING
 
 
-def return_path(config: Config, links: Links, kind: str, subject: int, sender: str) -> str:
-    """`bounces+<signed id>@…` for a mail; the sender's own address where no bounce address is set."""
-    if config.mail.bounce_address is None:
-        return wire(sender)
-    return _tagged(config.mail.bounce_address, links.verp(kind, subject))
+def return_path(config: Config, tag: str, sender: str) -> str:
+    """`bounces+<tag>@…` for a mail; the sender's own address where no bounce address is set."""
+    return _tagged(config.mail.bounce_address, tag) if config.mail.bounce_address else wire(sender)
 
 
 def leaving_address(config: Config, links: Links, subscription_id: int) -> str | None:

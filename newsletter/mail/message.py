@@ -177,6 +177,8 @@ def _part(kind: str, content: str, marker: str, escape: Callable[[str], str]) ->
 
 def _quoted(text: str) -> bytes:
     """Quoted-printable (RFC 2045 §6.7) with CRLF line ends, and room for a soft break at the end of every line."""
+    if text.isascii() and text.isprintable():
+        return _quoted_line(text.encode("ascii"))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return b"\r\n".join(_quoted_line(line.encode("utf-8")) for line in lines)
 

@@ -188,7 +188,7 @@ def _octets(mail: OutboxMail, config: Config, links: Links) -> Mail:
     recipient = addresses.wire(mail.recipient)
     message = Message(letter).to(Reader(address=recipient, message_id=mail.message_id))
     signed = the_signer().signed(message, mail.sender_address, mail.created_at)
-    return Mail(return_path(config, links, "o", mail.id, mail.sender_address), recipient, signed, dotless=True)
+    return Mail(return_path(config, links.verp("o", mail.id), mail.sender_address), recipient, signed, dotless=True)
 
 
 def _record(mail_id: int, reply: Reply, now: datetime) -> None:

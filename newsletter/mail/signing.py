@@ -129,6 +129,7 @@ class Signer:
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys: dict[str, list[Key]] = {}
+        self._found: dict[str, Sequence[Key]] = {}
         for key in keys:
             self._keys.setdefault(wire(f"x@{key.domain}").partition("@")[2].lower(), []).append(key)
 
@@ -143,6 +144,11 @@ class Signer:
         return b"".join(_signature(key, fields, digest, now) for key in keys) + message
 
     def _keys_of(self, sender: str) -> Sequence[Key]:
+        if sender not in self._found:
+            self._found[sender] = self._look_for(sender)
+        return self._found[sender]
+
+    def _look_for(self, sender: str) -> Sequence[Key]:
         labels = wire(sender).lower().rpartition("@")[2].split(".")
         domains = (".".join(labels[n:]) for n in range(len(labels)))
         return next((found for domain in domains if (found := self._keys.get(domain))), ())

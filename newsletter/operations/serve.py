@@ -169,6 +169,11 @@ def deliver(file: Path, until_idle: bool) -> None:
 
 def _stopped_by_signals() -> Event:
     stop = Event()
+
+    def stopping(*_: object) -> None:
+        stop.set()
+        log.info("Asked to stop: what is in flight is finished.")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stopping)
     return stop

@@ -12,26 +12,21 @@ from threading import Event
 import pytest
 
 from newsletter.app import worker
-from newsletter.delivery import ledger, releasing, shards
-from newsletter.editions import publishing
-from newsletter.foundation.audit import COMMAND
-from newsletter.foundation.clock import SystemClock
+from newsletter.delivery import ledger, shards
 from newsletter.foundation.config import MailConfig
-from newsletter.foundation.database import db
 from newsletter.mail.smtp import Outcome, Reply
-from newsletter.newsletters.models import Slot
 from tests.conftest import BuildHouse, House
 from tests.integration.delivery import during_the_first_mail
 from tests.support.attempts import record, start
 from tests.support.misbehaving_relay import MisbehavingRelay
 from tests.support.newsroom import (
     edition_state,
-    found,
     ledger_of,
+    really_sending,
     sending,
 )
 from tests.support.racing import at_once, beside
-from tests.support.worker_process import running_worker
+from tests.support.worker_process import running_worker, wait_for_the_line
 
 ANN, BOB, CLEO = "ann@example.org", "bob@example.org", "cleo@example.org"
 
@@ -140,24 +135,12 @@ class SleepyRelay:
         return None
 
 
-def really_now(house: House) -> int:
-    """An edition that is being sent by the machine's own clock, which another process goes by."""
-    house.clock.at = SystemClock().now()
-    paper = found(house)
-    paper.tells("Harbor bridge closes", "New school opens")
-    paper.readers(ANN, BOB, CLEO)
-    with house.app.app_context():
-        today = house.now.date()
-        drafted = publishing.compose(db.session.get_one(Slot, paper.slot_id), today, house.now, COMMAND)
-        return releasing.send(drafted.id, house.now, COMMAND, today.isoformat()).id
-
-
 def test_a_worker_that_is_killed_at_the_final_dot_loses_nothing_and_doubles_nothing(
     build_house: BuildHouse, either_database: str, tmp_path: Path, sleepy_relay: SleepyRelay
 ) -> None:
     relay = sleepy_relay.relay
     house = build_house(either_database, mail=MailConfig(port=relay.port))
-    edition_id = really_now(house)
+    edition_id = really_sending(house, "morning-post", ANN, BOB, CLEO)
 
     with running_worker(tmp_path, either_database, relay) as process:
         assert sleepy_relay.asleep.wait(60), "the worker did not come so far"
@@ -182,11 +165,12 @@ def test_a_worker_that_is_asked_to_stop_finishes_the_mail_in_flight_and_gives_th
 ) -> None:
     relay = sleepy_relay.relay
     house = build_house(sqlite_url, mail=MailConfig(port=relay.port))
-    edition_id = really_now(house)
+    edition_id = really_sending(house, "morning-post", ANN, BOB, CLEO)
 
     with running_worker(tmp_path, sqlite_url, relay) as process:
         assert sleepy_relay.asleep.wait(60), "the worker did not come so far"
         process.terminate()
+        wait_for_the_line("Asked to stop", tmp_path / "worker.log")
         sleepy_relay.awake.set()
         assert process.wait(60) == 0
     assert len(relay.taken) == 1
