@@ -153,7 +153,7 @@ def test_a_relay_that_ends_the_mail_before_we_do_has_not_taken_it(pipelining: Mi
     pipelining.answer = at("body", f"421 4.4.2 enough; {HANG_UP}")
     with talking(pipelining) as connection:
         assert connection.offer(ANN) is None
-        assert select.select([vars(connection)["_socket"]], [], [], 20)[0]
+        assert select.select([vars(connection)["_smtp"].sock], [], [], 20)[0]
         with pytest.raises(ConversationBroken, match=r"4\.4\.2 enough"):
             connection.finish()
     assert pipelining.taken == []
