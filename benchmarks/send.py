@@ -30,7 +30,7 @@ from newsletter.newsletters.settings import NewNewsletter
 
 OCTETS = 45_000
 SOURCE_CONNECTIONS = 8
-CONNECTIONS = 16
+CONNECTIONS = 32
 NOW = datetime(2026, 3, 3, 6, 0, tzinfo=UTC)
 NOTE = (
     f"{CONNECTIONS} connections of ours against {SOURCE_CONNECTIONS} of smtp-source, which keeps no ledger; ours is "

@@ -165,11 +165,12 @@ class _Smtp(smtplib.SMTP):
     _unread_of: object = None
     _by_kernel = False
 
-    def let_the_kernel_wait(self) -> None:
-        """On an unprotected connection: each wait is one call instead of two, which hundreds of threads notice."""
+    def let_the_kernel_wait(self, at_most: float) -> None:
+        """On an unprotected connection, so many seconds at a time: each wait is one call instead of two, which dozens
+        of threads notice."""
         if self.sock is None or isinstance(self.sock, ssl.SSLSocket):
             return
-        seconds, rest = divmod(self.timeout or 0, 1)
+        seconds, rest = divmod(at_most, 1)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(seconds), int(rest * 1e6)))
         self.sock.settimeout(None)
@@ -177,10 +178,15 @@ class _Smtp(smtplib.SMTP):
 
     def write(self, octets: bytes) -> None:
         """Raises OSError."""
-        assert self.sock is not None
+        sock = self._open_socket()
         if not self._by_kernel:
-            self.sock.settimeout(self.timeout)
-        self.sock.sendall(octets)
+            sock.settimeout(self.timeout)
+        sock.sendall(octets)
+
+    def _open_socket(self) -> socket.socket:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("it closed the connection")
+        return self.sock
 
     def getreply(self) -> Said:
         """Raises SMTPServerDisconnected, SMTPResponseException, OSError; then the connection is closed."""
@@ -202,11 +208,11 @@ class _Smtp(smtplib.SMTP):
         return int(line[:3]), b"\n".join(text)
 
     def _line(self, until: float) -> bytes:
-        assert self.sock is not None
-        if self._unread_of is not self.sock:  # what came before STARTTLS was said by anybody
-            self._unread, self._unread_of = b"", self.sock
+        sock = self._open_socket()
+        if self._unread_of is not sock:  # what came before STARTTLS was said by anybody
+            self._unread, self._unread_of = b"", sock
         while b"\n" not in self._unread:
-            octets = self._heard(self.sock, until)
+            octets = self._heard(sock, until)
             if not octets:
                 raise smtplib.SMTPServerDisconnected("it closed the connection")
             self._unread += octets
@@ -227,8 +233,7 @@ class _Smtp(smtplib.SMTP):
 
     def has_spoken(self) -> bool:
         """Whether it has said something, be it goodbye, though it was not asked."""
-        assert self.sock is not None
-        if self._unread:
+        if self._unread or self.sock is None:
             return True
         if not self._by_kernel:
             self.sock.settimeout(0)  # and no select: what is there may be TLS's own
@@ -260,7 +265,7 @@ class _Conversation:
     def __init__(self, smtp: _Smtp, config: MailConfig) -> None:
         assert smtp.sock is not None
         smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the dot waits for the body's receipt
-        smtp.let_the_kernel_wait()
+        smtp.let_the_kernel_wait(min(config.timeout_seconds, config.final_timeout_seconds))
         self._smtp = smtp
         self._config = config
         self._pipelines = smtp.has_extn("pipelining")

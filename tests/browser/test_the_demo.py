@@ -22,7 +22,17 @@ def test_the_five_lines_of_the_start_page(page: Page, tmp_path: Path) -> None:
         send_todays_edition(page, demo)
         read_it_and_leave(page, demo)
         live_through_the_next_morning(page, demo)
+        sign_up_by_the_plain_form(page, demo)
         assert demo.stop() == 0
+
+
+def sign_up_by_the_plain_form(page: Page, demo: RunningDemo) -> None:
+    """On the second article, which has the form as HTML that somebody pasted."""
+    page.goto(f"{demo.site}/demo/plain")
+    page.locator("input[name=email]").fill("bob@example.org")
+    page.get_by_role("button", name="Sign Up Now", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("inbox")
+    expect(page.get_by_text("bob@example.org").first).to_be_visible()
 
 
 def sign_up_on_the_article(page: Page, demo: RunningDemo) -> None:

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,6 +51,13 @@ def binaries() -> Path | None:
 @contextmanager
 def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
     """A running server; gives its address without driver and database. Unless `durable`, it does not fsync."""
+    with restartable_server(folder, durable=durable) as (address, _):
+        yield address
+
+
+@contextmanager
+def restartable_server(folder: Path, *, durable: bool = False) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The same, and what stops it as a power cut would and starts it again."""
     with tempfile.TemporaryDirectory(prefix="newsletter-pg-", dir=_room()) as name:
         data = Path(name) / "data"
         demote = _demotion(Path(name))
@@ -59,8 +66,13 @@ def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
         listen = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=80"
         settings = listen if durable else f"{listen} -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         _run(folder / "pg_ctl", "-D", data, "-w", "-s", "-l", data / "log", "-o", settings, "start", demote=demote)
+
+        def restart() -> None:
+            stop_and_start = ("-m", "immediate", "-l", data / "log", "-o", settings, "restart")
+            _run(folder / "pg_ctl", "-D", data, "-w", "-s", *stop_and_start, demote=demote)
+
         try:
-            yield f"postgres@127.0.0.1:{port}"
+            yield f"postgres@127.0.0.1:{port}", restart
         finally:
             _run(folder / "pg_ctl", "-D", data, "-w", "-s", "-m", "immediate", "stop", demote=demote)
 

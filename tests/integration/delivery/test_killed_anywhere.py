@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -42,8 +43,8 @@ def test_whenever_it_is_killed_the_ledger_adds_up_and_nobody_gets_two(
     build_house: BuildHouse, either_database: str, tmp_path: Path, relay: MisbehavingRelay
 ) -> None:
     strace = shutil.which("strace")
-    if strace is None:
-        missing("strace", "strace is not installed")
+    if strace is None or subprocess.run([strace, "-qq", "-o", "/dev/null", "true"], check=False).returncode:
+        missing("strace", "strace is not installed, or may not trace a process here")
         raise AssertionError
     relay.extensions = ("PIPELINING",)
     house = build_house(either_database, mail=MailConfig(port=relay.port))
