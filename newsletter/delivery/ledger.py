@@ -27,7 +27,6 @@ from newsletter.mail.suppression import Suppression
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
 
 RETRIES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60))
-UNFINISHED = (*DUE, DeliveryState.SENDING)
 
 DELIVERIES = cast(sa.Table, Delivery.__table__)
 
