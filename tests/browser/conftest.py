@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
 
-from tests.conftest import missing
+from tests.conftest import BuildHouse, House, missing
 
 WITHOUT = [
     "WebUIOmniboxPopup",  # Chromium's own address bar is two pages, made for every window: a third of all its work
@@ -42,6 +44,23 @@ def chromium() -> str | None:
     """Where the browser is, if there is one."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture
+def house(build_house: BuildHouse, sqlite_url: str) -> House:
+    """One that is at home on loopback, for the staff's pages."""
+    return build_house(sqlite_url, site_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def site(house: House) -> Iterator[str]:
+    """Where it is served."""
+    server = make_server("127.0.0.1", 0, house.app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

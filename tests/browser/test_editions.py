@@ -3,13 +3,9 @@ and the countdown counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from threading import Thread
-
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 from newsletter.delivery import correcting, ending, releasing, shards
 from newsletter.delivery.models import Delivery, DeliveryState, Shard
@@ -18,29 +14,13 @@ from newsletter.editions.models import Edition
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db, transaction
 from newsletter.newsletters.models import Slot
-from newsletter.staff import signing_in
-from newsletter.staff.models import Role
 from tests.browser.axe import violations
-from tests.conftest import BuildHouse, House
+from tests.browser.signed_in import sign_in
+from tests.conftest import House
 from tests.support import newsroom
 from tests.support.newsroom import SUBJECTS, Paper
 
 PHONE = {"width": 320, "height": 640}
-
-
-@pytest.fixture
-def house(build_house: BuildHouse, sqlite_url: str) -> House:
-    return build_house(sqlite_url, site_url="http://127.0.0.1")
-
-
-@pytest.fixture
-def site(house: House) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, house.app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
 
 
 def paper(house: House, slug: str, cooling: int = 0) -> tuple[Paper, int]:
@@ -91,14 +71,6 @@ def _one_on_its_way(house: House, edition_id: int) -> None:
         session.execute(sa.update(Delivery).where(Delivery.id == row.id).values(values))
         lease = {"lease": "a", "lease_until": house.now + shards.LEASE}
         session.execute(sa.update(Shard).where(Shard.edition_id == edition_id).values(lease))
-
-
-def sign_in(page: Page, house: House, site: str) -> None:
-    with house.app.app_context():
-        signing_in.add("owner@example.org", Role.OWNER, house.now, COMMAND)
-        link = signing_in.make_link("owner@example.org", house.now, COMMAND, house.links)
-    page.goto(f"{site}{link.removeprefix('http://127.0.0.1')}")
-    page.get_by_role("button", name="Sign in as").click()
 
 
 def faults(page: Page) -> list[str]:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from threading import Thread
-
 import pytest
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
 
 from newsletter.foundation.audit import COMMAND
 from newsletter.newsletters.models import newsletter
-from newsletter.staff import signing_in
-from newsletter.staff.models import Role
 from newsletter.stories import adding, gating
 from newsletter.stories.adding import StoryByHand
 from tests.browser.axe import violations
-from tests.conftest import BuildHouse, House
+from tests.browser.signed_in import sign_in
+from tests.conftest import House
 from tests.support import newsroom
 
 PHONE = {"width": 320, "height": 640}
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverordnung"
-
-
-@pytest.fixture
-def house(build_house: BuildHouse, sqlite_url: str) -> House:
-    return build_house(sqlite_url, site_url="http://127.0.0.1")
-
-
-@pytest.fixture
-def site(house: House) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, house.app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
 
 
 def furnish(house: House) -> int:
@@ -54,14 +34,6 @@ def furnish(house: House) -> int:
         adding.add(newsletter(paper.slug), word, house.now, COMMAND)
         gating.set_topic(paper.slug, 'name = "all"\nstrong = ["harbor", "snow", "pass"]', house.now, COMMAND)
     return paper.draft()
-
-
-def sign_in(page: Page, house: House, site: str) -> None:
-    with house.app.app_context():
-        signing_in.add("owner@example.org", Role.OWNER, house.now, COMMAND)
-        link = signing_in.make_link("owner@example.org", house.now, COMMAND, house.links)
-    page.goto(f"{site}{link.removeprefix('http://127.0.0.1')}")
-    page.get_by_role("button", name="Sign in as").click()
 
 
 def faults(page: Page) -> list[str]:
