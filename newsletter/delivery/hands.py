@@ -1,4 +1,4 @@
-"""One connection to the relay, in a thread of its own: makes mails and hands them over.
+"""One connection to the relay: makes mails and hands them over, beside others in one loop.
 
 It knows no database. What it may not decide it asks whoever keeps the ledger, and it tells him what came of each mail.
 """
@@ -10,13 +10,15 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event
+from typing import NamedTuple
 
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
+from newsletter.delivery.loop import Answer, Loop
 from newsletter.delivery.shards import Claimed
 from newsletter.mail.smtp import (
-    Connection,
+    Conversation,
     ConversationBroken,
     Mail,
     Outcome,
@@ -33,26 +35,23 @@ log = logging.getLogger(__name__)
 NOT_MADE = Reply(Outcome.DEFERRED, "its mail could not be made; our log says why")
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A row, and what its mail is made of."""
 
     row: Claimed
     letters: Letters
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """All of a mail but the final dot is with the relay: may it go? The answer is the attempt's name, or None. `before`
     is what came of the mail before it."""
 
     row: Claimed
-    answer: SimpleQueue[str | None]
+    answer: Answer[str | None]
     before: Result | None
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """What came of a mail that is followed by none, or not at once."""
 
     result: Result
@@ -90,16 +89,14 @@ class Desk:
         self.stopped = Event()
         self.fault: RelayUnavailable | None = None
         self._bad_in_a_row = FAILS_AT_MOST - 1 if careful else 0
-        self._judging = Lock()
 
     def judge(self, reply: Reply, *, broken: bool) -> None:
         """Stop everything at once when the relay's replies say that no mail will be taken."""
-        with self._judging:
-            self._bad_in_a_row = self._bad_in_a_row + 1 if broken or reply.by_policy else 0
-            if self._bad_in_a_row >= FAILS_AT_MOST:
-                fails = PolicyRefused if reply.by_policy else RelayFails
-                self.fault = self.fault or fails(cause=reply.text)
-                self.stopped.set()
+        self._bad_in_a_row = self._bad_in_a_row + 1 if broken or reply.by_policy else 0
+        if self._bad_in_a_row >= FAILS_AT_MOST:
+            fails = PolicyRefused if reply.by_policy else RelayFails
+            self.fault = self.fault or fails(cause=reply.text)
+            self.stopped.set()
 
 
 class _Over(Exception):
@@ -109,30 +106,23 @@ class _Over(Exception):
 class Hand:
     """Takes tasks from the desk until none is left, on one conversation after the other, each of so many mails."""
 
-    def __init__(self, desk: Desk, transport: Transport, mails: int, stop: Event) -> None:
-        self._desk, self._transport, self._mails, self._stop = desk, transport, mails, stop
-        self._answer: SimpleQueue[str | None] = SimpleQueue()
+    def __init__(self, desk: Desk, loop: Loop, transport: Transport, mails: int, stop: Event) -> None:
+        self._desk, self._loop, self._transport, self._mails, self._stop = desk, loop, transport, mails, stop
         self._in_hand: Task | None = None
         """What was taken and not begun."""
         self._untold: Result | None = None
         """What came of the last mail; it is told with the wish for the next one, which comes at once."""
-        self._thread = Thread(target=self._run, name="relay")
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _run(self) -> None:
+    async def work(self) -> None:
         fault: Exception | None = None
         try:
             while not self._stops() and self._has_work():
-                with self._transport.connected() as connection:
-                    try:
-                        self._converse(connection)
-                    finally:
-                        self._tell_at_once()
+                conversation = await self._loop.in_a_thread(self._transport.open)
+                try:
+                    await self._converse(conversation)
+                finally:
+                    self._tell_at_once()
+                    await conversation.close()
         except RelayUnavailable as error:
             fault = error
         except Exception as error:
@@ -152,7 +142,7 @@ class Hand:
             self._in_hand = None if self._stops() else self._desk.tasks.popleft()
         return self._in_hand
 
-    def _converse(self, connection: Connection) -> None:
+    async def _converse(self, conversation: Conversation) -> None:
         """Mail after mail until nothing is left or the conversation is of no use. Raises RelayUnavailable when it was
         of no use from its beginning."""
         mail = self._made() or self._next()
@@ -160,7 +150,7 @@ class Hand:
             if mail is None or self._stops():
                 return
             try:
-                mail = self._hand_over(connection, mail, last=number == self._mails)
+                mail = await self._hand_over(conversation, mail, last=number == self._mails)
             except _Over:
                 return
             except RelayUnavailable as error:
@@ -168,10 +158,10 @@ class Hand:
                     raise
                 return  # another conversation may take it at once
 
-    def _hand_over(self, connection: Connection, mail: Mail, *, last: bool) -> Mail | None:
+    async def _hand_over(self, conversation: Conversation, mail: Mail, *, last: bool) -> Mail | None:
         """See one mail through, and give the next one. Raises _Over, RelayUnavailable."""
         try:
-            reply = connection.offer(mail)
+            reply = await conversation.offer(mail)
         except ConversationBroken as error:
             self._tell(Result(self._out_of_hand().row, None, Reply(Outcome.DEFERRED, str(error))), broken=True)
             raise _Over from error
@@ -180,17 +170,18 @@ class Hand:
             return None if last else self._next()
         row = self._out_of_hand().row
         before, self._untold = self._untold, None
-        self._desk.happened.put(Wish(row, self._answer, before))
+        answer: Answer[str | None] = Answer()
+        self._desk.happened.put(Wish(row, answer, before))
         following = None if last else self._next()
-        attempt = self._answer.get()
+        attempt = await answer.told()
         if attempt is None:
             raise _Over  # and not in good order, for the relay waits for the end of the mail
-        self._finish(connection, row, attempt, following)
+        await self._finish(conversation, row, attempt, following)
         return following
 
-    def _finish(self, connection: Connection, row: Claimed, attempt: str, following: Mail | None) -> None:
+    async def _finish(self, conversation: Conversation, row: Claimed, attempt: str, following: Mail | None) -> None:
         try:
-            reply = connection.finish(following)
+            reply = await conversation.finish(following)
         except RelayUnavailable as error:
             self._tell(Result(row, attempt, Reply(Outcome.DEFERRED, str(error))), broken=True)
             raise _Over from error

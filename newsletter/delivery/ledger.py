@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from newsletter.delivery import shards
 from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Shard, SkipReason
-from newsletter.delivery.shards import DUE, STOPPED, Claimed
+from newsletter.delivery.shards import IS_DUE, STOPPED, Claimed
 from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.foundation import alerts
-from newsletter.foundation.database import Prepared, db, recordset, transaction
+from newsletter.foundation.database import Book, Prepared, db, recordset, transaction
 from newsletter.foundation.safety import IS_HALTED
 from newsletter.mail.smtp import Outcome, Reply
 from newsletter.mail.suppression import Suppression
@@ -35,6 +36,36 @@ NOW = sa.bindparam("now", type_=Delivery.updated_at.type)
 ATTEMPT = sa.bindparam("attempt", type_=sa.String())
 
 
+def keep(
+    results: Sequence[Result], rows: Sequence[Claimed], attempt: str, lease: str, now: datetime, book: Book
+) -> set[int]:
+    """In one commit: be believed for longer to work on what one has leased, write down results (`record`), and begin
+    rows (`start`). Says which rows are begun. The same again is no error."""
+    usual = all(one.attempt is not None and one.reply.outcome is not Outcome.DEFERRED for one in results)
+    if not (book.is_far and usual):
+        with book.transaction() as on:
+            shards.renew(lease, now, on)
+            record(results, now, on)
+            return start(rows, attempt, now, on)
+    with book.at_once() as on:
+        values = {"until": now + shards.LEASE, "lease": lease, "attempt": attempt, "now": now}
+        started = set(_keep_at_once(on, told=_told(results), given=_given(rows), **values).scalars())
+    if len(started) < len(rows):
+        with book.transaction() as on:
+            _say_why_not([row for row in rows if row.id not in started], now, on)
+    return started
+
+
+@Prepared
+def _keep_at_once(dialect: str) -> sa.Executable:
+    """The three as one statement. What is begun is of shards that were renewed by it, so that nobody has ended their
+    lease meanwhile."""
+    renewed = shards.renewing().returning(Shard.edition_id, Shard.number).cte("renewed")
+    ours = sa.exists().where(renewed.c.edition_id == Delivery.edition_id, renewed.c.number == Delivery.shard)
+    recorded = _recording(dialect, begun=True, deferred=False).cte("recorded")
+    return _starting(_rows(dialect), ours).add_cte(recorded)
+
+
 def start(rows: Sequence[Claimed], attempt: str, now: datetime, on: Connection) -> set[int]:
     """Make leased rows `sending`, in the caller's transaction `on` a connection, and say which are; `attempt` is the
     attempt's name, and the same again is no error.
@@ -44,13 +75,16 @@ def start(rows: Sequence[Claimed], attempt: str, now: datetime, on: Connection) 
     """
     if not rows:
         return set()
-    given = _given(rows)
-    started = set(_start_given(on, given=given, attempt=attempt, now=now).scalars())
+    started = set(_start_given(on, given=_given(rows), attempt=attempt, now=now).scalars())
     if len(started) < len(rows):
-        given = _given(row for row in rows if row.id not in started)
-        for skip, reason in _SKIPS:
-            skip(on, given=given, reason=reason, now=now)
+        _say_why_not([row for row in rows if row.id not in started], now, on)
     return started
+
+
+def _say_why_not(rows: Sequence[Claimed], now: datetime, on: Connection) -> None:
+    given = _given(rows)
+    for skip, reason in _SKIPS:
+        skip(on, given=given, reason=reason, now=now)
 
 
 def _given(rows: Iterable[Claimed]) -> str:
@@ -58,19 +92,23 @@ def _given(rows: Iterable[Claimed]) -> str:
 
 
 def _rows(dialect: str) -> sa.Subquery:
-    return recordset(dialect, id=sa.BigInteger(), lease=sa.String(), revision_id=sa.Integer())
+    return recordset(dialect, "given", id=sa.BigInteger(), lease=sa.String(), revision_id=sa.Integer())
 
 
 @Prepared
 def _start_given(dialect: str) -> sa.Executable:
     given = _rows(dialect)
+    return _starting(given, _is_leased(given))
+
+
+def _starting(given: sa.Subquery, is_ours: sa.ColumnElement[bool]) -> ReturningUpdate[Any]:
     begun = sa.and_(Delivery.state == DeliveryState.SENDING, Delivery.attempt == ATTEMPT)
     return (
         sa.update(DELIVERIES)
         .where(
             Delivery.id == given.c.id,
-            _is_leased(given),
-            sa.or_(Delivery.state.in_(DUE), begun),
+            is_ours,
+            sa.or_(IS_DUE, begun),
             sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, _ends() > NOW),
             ~IS_HALTED,
             sa.exists().where(*_reads_on(Delivery.local_date)),
@@ -123,7 +161,7 @@ def _skip(condition: sa.ColumnElement[bool]) -> Prepared:
         given = _rows(dialect)
         return (
             sa.update(DELIVERIES)
-            .where(Delivery.id == given.c.id, _is_leased(given), Delivery.state.in_(DUE), condition)
+            .where(Delivery.id == given.c.id, _is_leased(given), IS_DUE, condition)
             .values(
                 state=DeliveryState.SKIPPED,
                 skip_reason=sa.bindparam("reason", type_=Delivery.skip_reason.type),
@@ -143,8 +181,7 @@ _SKIPS = (
 )
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What came of a row. `attempt` is None when it ended before it was begun: its reader was refused, say."""
 
     row: Claimed
@@ -163,7 +200,7 @@ def record(results: Sequence[Result], now: datetime, on: Connection) -> None:
         kinds.setdefault((one.attempt is not None, one.reply.outcome is Outcome.DEFERRED), []).append(one)
     for (begun, deferred), some in kinds.items():
         later = {f"later_{n}": now + pause for n, pause in enumerate(RETRIES, 1)} if deferred else {}
-        _RECORDS[begun, deferred](on, given=_told(some), now=now, **later)
+        _RECORDS[begun, deferred](on, told=_told(some), now=now, **later)
         if begun and deferred:
             _owe_again([one.row.id for one in some], now, on)
 
@@ -185,22 +222,22 @@ def _told(results: Iterable[Result]) -> str:
 
 
 def _record(*, begun: bool, deferred: bool) -> Prepared:
-    def make(dialect: str) -> sa.Executable:
-        words = dict.fromkeys(("lease", "attempt", "state", "reply"), sa.String())
-        given = recordset(dialect, id=sa.BigInteger(), revision_id=sa.Integer(), **words)
-        ours = _was_begun(given) if begun else sa.and_(_is_leased(given), Delivery.state.in_(DUE))
-        more: dict[str, Any] = {} if begun else {"attempts": Delivery.attempts + 1, "revision_id": given.c.revision_id}
-        result = _deferred(0 if begun else 1) if deferred else {"state": given.c.state}
-        changed = sa.update(DELIVERIES).where(Delivery.id == given.c.id, ours)
-        return changed.values(last_reply=given.c.reply, updated_at=NOW, **more, **result)
-
-    return Prepared(make)
+    return Prepared(partial(_recording, begun=begun, deferred=deferred))
 
 
-def _was_begun(given: sa.Subquery) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        Delivery.attempt == given.c.attempt, Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNCERTAIN))
-    )
+def _recording(dialect: str, *, begun: bool, deferred: bool) -> sa.Update:
+    words = dict.fromkeys(("lease", "attempt", "state", "reply"), sa.String())
+    told = recordset(dialect, "told", id=sa.BigInteger(), revision_id=sa.Integer(), **words)
+    ours = _was_begun(told) if begun else sa.and_(_is_leased(told), IS_DUE)
+    more: dict[str, Any] = {} if begun else {"attempts": Delivery.attempts + 1, "revision_id": told.c.revision_id}
+    result = _deferred(0 if begun else 1) if deferred else {"state": told.c.state}
+    changed = sa.update(DELIVERIES).where(Delivery.id == told.c.id, ours)
+    return changed.values(last_reply=told.c.reply, updated_at=NOW, **more, **result)
+
+
+def _was_begun(told: sa.Subquery) -> sa.ColumnElement[bool]:
+    open_ = sa.or_(Delivery.state == DeliveryState.SENDING, Delivery.state == DeliveryState.UNCERTAIN)
+    return sa.and_(Delivery.attempt == told.c.attempt, open_)
 
 
 def _deferred(uncounted: int) -> dict[str, Any]:
@@ -243,7 +280,7 @@ def cancel(edition_id: int, now: datetime) -> None:
     unfinished = sa.select(Shard.number).where(Shard.edition_id == edition_id, Shard.due_at.is_not(None))
     db.session.execute(
         sa.update(Delivery)
-        .where(Delivery.edition_id == edition_id, Delivery.shard.in_(unfinished), Delivery.state.in_(DUE))
+        .where(Delivery.edition_id == edition_id, Delivery.shard.in_(unfinished), IS_DUE)
         .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.CANCELLED, updated_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -256,7 +293,7 @@ def distrust_copies(now: datetime) -> int:
     waiting = sa.select(Shard.edition_id).where(Shard.number == WELCOME, Shard.due_at.is_not(None))
     doubted = db.session.execute(
         sa.update(Delivery)
-        .where(Delivery.edition_id.in_(waiting), Delivery.shard == WELCOME, Delivery.state.in_(DUE))
+        .where(Delivery.edition_id.in_(waiting), Delivery.shard == WELCOME, IS_DUE)
         .values(state=DeliveryState.UNCERTAIN, updated_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -312,7 +349,7 @@ def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
             Delivery.shard == Shard.number,
             Shard.due_at.is_not(None),
             Shard.lease.is_(None),
-            Delivery.state.in_(DUE),
+            IS_DUE,
             *which,
         )
         .values(state=DeliveryState.SKIPPED, skip_reason=SkipReason.EXPIRED, updated_at=now)

@@ -23,6 +23,7 @@ from newsletter.delivery import bounces, ledger, shards
 from newsletter.delivery.hands import Desk, Gone, Hand, Happening, Task, Told, Wish
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
+from newsletter.delivery.loop import Loop
 from newsletter.delivery.shards import Claimed, Leased
 from newsletter.editions.models import Revision
 from newsletter.foundation.clock import Clock
@@ -91,25 +92,29 @@ class _Sending:
 
     def run(self) -> int:
         try:
-            self._go_on()
+            self._lease()
+            if self._desk.tasks:
+                with Loop("relay") as loop:
+                    self._work(loop)
         finally:
-            self._desk.stopped.set()
-            while self._hands:
-                self._keep_the_ledger()
             self._book.close()
             self._give_back_the_rest()
         if (trouble := self._fault or self._refused) is not None:
             raise trouble
         return self._taken
 
-    def _go_on(self) -> None:
-        self._lease()
-        self._hire()
-        while self._hands:
-            self._keep_the_ledger()
-            if not self._stops():
-                self._lease()
-                self._hire()
+    def _work(self, loop: Loop) -> None:
+        try:
+            self._hire(loop)
+            while self._hands:
+                self._keep_the_ledger(loop)
+                if not self._stops():
+                    self._lease()
+                    self._hire(loop)
+        finally:
+            self._desk.stopped.set()
+            while self._hands:
+                self._keep_the_ledger(loop)
 
     def _stops(self) -> bool:
         return self._fault is not None or self._job.stop.is_set()
@@ -132,13 +137,15 @@ class _Sending:
             self._letters[revision_id] = Letters(revision, job.config, job.links, the_signer(), job.clock)
         return self._letters[revision_id]
 
-    def _hire(self) -> None:
+    def _hire(self, loop: Loop) -> None:
         for _ in range(min(self._most - len(self._hands), len(self._desk.tasks))):
-            hand = Hand(self._desk, self._job.transport, self._job.config.mail.mails_per_connection, self._job.stop)
+            hand = Hand(
+                self._desk, loop, self._job.transport, self._job.config.mail.mails_per_connection, self._job.stop
+            )
             self._hands.add(hand)
-            hand.start()
+            loop.begin(hand.work())
 
-    def _keep_the_ledger(self) -> None:
+    def _keep_the_ledger(self, loop: Loop) -> None:
         """Wait for something to happen, and write down all that has by then."""
         happened = self._happened()
         wishes = [one for one in happened if isinstance(one, Wish)]
@@ -151,7 +158,7 @@ class _Sending:
             log.exception("What came of %d mails could not be written down; they will be uncertain.", len(results))
             self._fail(error)
         for wish in wishes:
-            wish.answer.put(granted.get(wish.row.id))
+            loop.tell(wish.answer, granted.get(wish.row.id))
         for result in results:
             self._has_ended(result.row)
             self._most = max(self._most, self._most_ever if result.attempt else 0)  # the relay is there
@@ -170,11 +177,8 @@ class _Sending:
 
     def _write(self, wishes: Sequence[Wish], results: Sequence[Result]) -> dict[int, str]:
         """One commit; gives the attempt's name of each mail that may go."""
-        now = self._job.clock.now()
-        with self._book.transaction() as connection:
-            shards.renew(self._name, now, connection)
-            ledger.record(results, now, connection)
-            started = ledger.start([wish.row for wish in wishes], self._attempt, now, connection)
+        now, rows = self._job.clock.now(), [wish.row for wish in wishes]
+        started = ledger.keep(results, rows, self._attempt, self._name, now, self._book)
         attempt, self._attempt = self._attempt, secrets.token_hex(8)
         return dict.fromkeys(started, attempt)
 
@@ -194,7 +198,6 @@ class _Sending:
 
     def _look_at_it(self, one: Happening, granted: Mapping[int, str]) -> None:
         if isinstance(one, Gone):
-            one.hand.join()
             self._hands.discard(one.hand)
             if one.back is not None:
                 self._desk.tasks.appendleft(one.back)

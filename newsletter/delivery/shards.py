@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,13 +25,13 @@ from newsletter.subscribers.models import Subscriber
 SIZE = 500
 LEASE = timedelta(minutes=10)
 DUE = (DeliveryState.PENDING, DeliveryState.DEFERRED)
+IS_DUE = sa.or_(*(Delivery.state == state for state in DUE))
 
 STOPPED = sa.or_(Edition.held_at.is_not(None), Edition.paused_at.is_not(None), Edition.reason.is_not(None))
 """Held, paused, or ended for good, which has a reason: nothing of it begins."""
 
 
-@dataclass(frozen=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A row of a leased shard: whom it is for, and in which form of which revision."""
 
     id: int
@@ -106,11 +106,11 @@ def _rows(shard: Shard, now: datetime, name: str) -> tuple[Claimed, ...]:
             Subscriber.text_only,
         )
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id, isouter=True)
-        .where(*_of(shard), Delivery.state.in_(DUE), Delivery.next_attempt_at <= now)
+        .where(*_of(shard), IS_DUE, Delivery.next_attempt_at <= now)
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .limit(SIZE)
     )
-    return tuple(Claimed(**row._mapping, lease=name) for row in rows)
+    return tuple(Claimed._make((*row, name)) for row in rows)
 
 
 def _of(shard: Shard) -> tuple[sa.ColumnElement[bool], ...]:
@@ -125,15 +125,19 @@ def is_sealed(
 
 def renew(name: str, now: datetime, on: Connection) -> None:
     """Be believed for longer, in the caller's transaction, and let nobody end the lease before that one ends."""
-    _renew_named(on, name=name, until=now + LEASE)
+    _renew_named(on, lease=name, until=now + LEASE)
+
+
+def renewing() -> sa.Update:
+    """The statement, with the parameters `lease` and `until`."""
+    until = sa.bindparam("until", type_=Shard.lease_until.type)
+    named = sa.cast(sa.bindparam("lease", type_=sa.String()), sa.String)
+    return sa.update(cast(sa.Table, Shard.__table__)).where(Shard.lease == named).values(lease_until=until)
 
 
 @Prepared
 def _renew_named(dialect: str) -> sa.Executable:
-    until = sa.bindparam("until", type_=Shard.lease_until.type)
-    return (
-        sa.update(cast(sa.Table, Shard.__table__)).where(Shard.lease == sa.bindparam("name")).values(lease_until=until)
-    )
+    return renewing()
 
 
 def give_back(leased: Leased, now: datetime, not_before: datetime | None = None) -> None:
@@ -159,7 +163,7 @@ def _is_sending(shard: Shard) -> bool:
 
 def _end(shard: Shard) -> None:
     """The shard must be locked: who adds a row to it waits, and then says himself that it is due."""
-    left = sa.select(sa.func.min(Delivery.next_attempt_at)).where(*_of(shard), Delivery.state.in_(DUE))
+    left = sa.select(sa.func.min(Delivery.next_attempt_at)).where(*_of(shard), IS_DUE)
     shard.due_at, shard.lease, shard.lease_until = db.session.scalar(left), None, None
 
 

@@ -211,7 +211,7 @@ class Prepared:
     """A statement that is executed many times a second: made and compiled once for each database, and not each time.
 
     `make` gives it for a dialect's name, with `bindparam`s for all that differs; a call gives their values and executes
-    it on a connection.
+    it on a connection. It says “or” instead of “in”, which is written out anew each time.
     """
 
     def __init__(self, make: Callable[[str], sa.Executable]) -> None:
@@ -235,41 +235,58 @@ class Book:
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
+        self._at_once: Connection | None = None
+        self.is_far = db.engine.dialect.name == "postgresql"
+        """Whether each statement costs a way there and back."""
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Commits at its end, rolls back on an error."""
         if self._connection is None:
             self._connection = db.engine.connect().execution_options(**{WRITES: True})
+        with self._kept(self._connection) as connection:
+            yield connection
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """For one statement, which is a transaction by itself: its result is durable."""
+        if self._at_once is None:
+            self._at_once = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with self._kept(self._at_once) as connection:
+            yield connection
+
+    @contextmanager
+    def _kept(self, connection: Connection) -> Iterator[Connection]:
         try:
-            with self._connection.begin():
-                yield self._connection
+            with connection.begin():
+                yield connection
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        for connection in (self._connection, self._at_once):
+            if connection is not None:
+                connection.close()
+        self._connection = self._at_once = None
 
 
-def recordset(dialect: str, **columns: sa.types.TypeEngine[Any]) -> sa.Subquery:
-    """Rows as a table of its own, given as one parameter named `given`: a JSON list of objects with these columns.
+def recordset(dialect: str, name: str, **columns: sa.types.TypeEngine[Any]) -> sa.Subquery:
+    """Rows as a table of its own, given as one parameter of its name: a JSON list of objects with these columns.
 
     So one statement changes many rows, each to its own, and is the same statement however many they are.
     """
-    given = sa.bindparam("given", type_=sa.Text)
+    given = sa.bindparam(name, type_=sa.Text)
     if dialect == "postgresql":
         named = (sa.column(name, kind) for name, kind in columns.items())
         table = sa.func.json_to_recordset(sa.cast(given, sa.JSON)).table_valued(*named)
-        return sa.select(table.render_derived(name="row", with_types=True)).subquery("given")
+        return sa.select(table.render_derived(name=f"{name}_row", with_types=True)).subquery(name)
     each = sa.func.json_each(given).table_valued("value")
     fields = (
         sa.type_coerce(sa.func.json_extract(each.c.value, f"$.{name}"), kind).label(name)
         for name, kind in columns.items()
     )
-    return sa.select(*fields).subquery("given")
+    return sa.select(*fields).subquery(name)
 
 
 def violated(error: sa.exc.IntegrityError, constraint: str, *columns: str) -> bool:

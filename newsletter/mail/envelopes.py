@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from newsletter.foundation.config import Config
 from newsletter.foundation.links import Links
 from newsletter.mail.addresses import normalise, wire, without_tag
@@ -26,5 +28,11 @@ def is_for_us(config: Config, address: str) -> bool:
 
 
 def _tagged(address: str, tag: str) -> str:
-    local, _, domain = wire(address).rpartition("@")
+    local, domain = _halves(address)
     return f"{local}+{tag}@{domain}"
+
+
+@lru_cache(8)
+def _halves(address: str) -> tuple[str, str]:
+    local, _, domain = wire(address).rpartition("@")
+    return local, domain

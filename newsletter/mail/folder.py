@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email import message_from_bytes
 from pathlib import Path
 
-from newsletter.mail.smtp import Connection, Mail, Outcome, RelayUnavailable, Reply
+from newsletter.mail.smtp import Conversation, Mail, Outcome, RelayUnavailable, Reply, Transport
 
 
-class FolderTransport:
+class FolderTransport(Transport):
     """Writes each mail to `folder` as <number>-<hash of its Message-ID>.eml, whole or not at all.
 
     The same Message-ID is written once, as a mailbox that sorts out doubles would show it.
@@ -21,13 +19,12 @@ class FolderTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    @contextmanager
-    def connected(self) -> Iterator[Connection]:
+    def open(self) -> Conversation:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unavailable(self._folder, error) from error
-        yield _Hand(self._folder)
+        return _Hand(self._folder)
 
 
 class _Hand:
@@ -37,11 +34,11 @@ class _Hand:
         self._folder = folder
         self._offered: Mail | None = None
 
-    def offer(self, mail: Mail) -> Reply | None:
+    async def offer(self, mail: Mail) -> Reply | None:
         self._offered = mail
         return None
 
-    def finish(self, following: Mail | None = None) -> Reply:
+    async def finish(self, following: Mail | None = None) -> Reply:
         mail = self._offered
         assert mail is not None
         message_id = str(message_from_bytes(mail.octets)["Message-ID"])
@@ -53,6 +50,9 @@ class _Hand:
             return self._write(name, envelope + mail.octets)
         except OSError as error:
             raise _unavailable(self._folder, error) from error
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     def _write(self, name: str, octets: bytes) -> Reply:
         part = self._folder / f"{name}.part"

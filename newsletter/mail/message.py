@@ -26,6 +26,7 @@ LITERAL = {*range(33, 127), ord(" "), ord("\t")} - {ord("=")}
 TOKENS = tuple(bytes([octet]) if octet in LITERAL else b"=%02X" % octet for octet in range(256))
 PIECE = re.compile(rb"(?s).{1,%d}(?<!=)(?<!=.)" % (LINE - 3))  # as much as fits, no token cut in two
 PLAIN = re.compile(rb"[\t -~]*").fullmatch
+HARMLESS = re.compile(rb"[-+/:@\w][-+/:@\w.]*").fullmatch
 BOUNDARY = "=_daily-headlines"  # "=_" cannot occur in quoted-printable text (RFC 2045 §6.7)
 
 
@@ -85,26 +86,33 @@ class Message:
     """A letter, encoded and ready to be addressed any number of times."""
 
     def __init__(self, letter: Letter) -> None:
-        self._head = _head(letter)
-        self._body = [piece if isinstance(piece, bytes) else (piece[0], piece[1]) for piece in _body(letter)]
+        body = _body(letter)
+        self._pieces = [_head(letter), b"", *(piece if isinstance(piece, bytes) else b"" for piece in body)]
+        self._words: dict[Word, list[int]] = {}
+        """Where in the pieces each word goes, once escaped: most stand in a mail several times."""
+        for index, piece in enumerate(body, 2):
+            if not isinstance(piece, bytes):
+                self._words.setdefault(piece, []).append(index)
 
     def to(self, reader: Reader) -> bytes:
         """The whole message for one reader, with CRLF line ends, no line over 76 octets in its body, and none that
         begins with a dot."""
-        spoken: dict[Piece, bytes] = {}
-        pieces = [self._head, _reader_head(reader)]
-        for piece in self._body:
-            if isinstance(piece, bytes):
-                pieces.append(piece)
-                continue
-            if piece not in spoken:  # most words stand in a mail several times
-                name, escape = piece
-                spoken[piece] = SOFT_BREAK + _quoted(escape(reader.words[name])) + SOFT_BREAK
-            pieces.append(spoken[piece])
+        pieces = self._pieces.copy()
+        pieces[1] = _reader_head(reader)
+        encoded: dict[str, bytes] = {}
+        for (name, escape), places in self._words.items():
+            word = escape(reader.words[name])
+            if word not in encoded:  # HTML escapes few
+                encoded[word] = SOFT_BREAK + _quoted(word) + SOFT_BREAK
+            for place in places:
+                pieces[place] = encoded[word]
         return b"".join(pieces)
 
 
-Piece = bytes | tuple[str, Callable[[str], str]]
+Word = tuple[str, Callable[[str], str]]
+"""A reader's word, and how it is escaped where it stands."""
+
+Piece = bytes | Word
 
 
 def _head(letter: Letter) -> bytes:
@@ -184,6 +192,8 @@ def _quoted(text: str) -> bytes:
 
 
 def _quoted_line(octets: bytes) -> bytes:
+    if len(octets) <= LINE - 3 and HARMLESS(octets):  # most of a reader's words
+        return octets
     coded = octets.replace(b"=", b"=3D") if PLAIN(octets) else b"".join([TOKENS[octet] for octet in octets])
     if octets[-1:] in (b" ", b"\t"):  # rule 3: a space at a line's end would be lost on the way
         coded = coded[:-1] + b"=%02X" % octets[-1]

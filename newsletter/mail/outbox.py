@@ -36,7 +36,6 @@ from newsletter.mail.smtp import (
     Reply,
     SenderRefused,
     Transport,
-    hand_over,
 )
 
 LEASE = timedelta(minutes=5)
@@ -125,7 +124,7 @@ def _hand_over(mail: OutboxMail, connection: Connection, config: Config, links: 
         log.exception("The mail “%s” (%d) could not be made.", mail.name, mail.id)
         return Reply(Outcome.DEFERRED, f"it could not be made: {type(error).__name__}: {error}")
     try:
-        return hand_over(connection, octets)
+        return connection.hand_over(octets)
     except ConversationBroken as error:
         _record(mail.id, Reply(Outcome.DEFERRED, str(error)), clock.now())
         raise

@@ -12,17 +12,18 @@ import re
 import smtplib  # noqa: TID251 - the one place for it
 import socket  # noqa: TID251 - and for this
 import ssl
-import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from newsletter.foundation.config import MailConfig, SmtpSecurity
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.parts import Part
+from newsletter.mail.waiting import until_ready, waited
 
 
 class Outcome(StrEnum):
@@ -80,10 +81,10 @@ class PolicyRefused(RelayUnavailable):
     runs it."""
 
 
-class Connection(Protocol):
-    """One conversation with a relay."""
+class Conversation(Protocol):
+    """One conversation with a relay, which never waits by itself (`waiting`)."""
 
-    def offer(self, mail: Mail) -> Reply | None:
+    async def offer(self, mail: Mail) -> Reply | None:
         """Tell a mail's envelope and content, all but the final dot. None when the relay waits for it; else the mail
         has ended with this reply.
 
@@ -93,45 +94,62 @@ class Connection(Protocol):
         """
         ...
 
-    def finish(self, following: Mail | None = None) -> Reply:
+    async def finish(self, following: Mail | None = None) -> Reply:
         """End the mail that was offered. `following` is the one that is offered next, and only its envelope is needed.
 
         Raises ConversationBroken when the conversation had ended before.
         """
         ...
 
-
-def hand_over(connection: Connection, mail: Mail) -> Reply:
-    """Both steps in one. Raises what they raise."""
-    return connection.offer(mail) or connection.finish()
+    async def close(self) -> None: ...
 
 
-class Transport(Protocol):
+class Connection:
+    """A conversation for who waits in it. Each method raises what the conversation's raises."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def offer(self, mail: Mail) -> Reply | None:
+        return waited(self._conversation.offer(mail))
+
+    def finish(self, following: Mail | None = None) -> Reply:
+        return waited(self._conversation.finish(following))
+
+    def hand_over(self, mail: Mail) -> Reply:
+        """Both steps in one."""
+        return self.offer(mail) or self.finish()
+
+
+class Transport(ABC):
     """Where mails go: a relay, or the demo's folder."""
+
+    @abstractmethod
+    def open(self) -> Conversation:
+        """Begin a conversation, and wait for that. Raises RelayUnavailable."""
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
         """A conversation for as long as the block lasts. Raises RelayUnavailable."""
-        ...
+        conversation = self.open()
+        try:
+            yield Connection(conversation)
+        finally:
+            waited(conversation.close())
 
 
 the_transport: Part[Transport] = Part("transport")
 
 
-class SmtpTransport:
+class SmtpTransport(Transport):
     """A relay reached by SMTP, with STARTTLS or TLS and a login where the settings say so."""
 
     def __init__(self, config: MailConfig, password: str | None) -> None:
         self._config = config
         self._password = password
 
-    @contextmanager
-    def connected(self) -> Iterator[Connection]:
-        conversation = _Conversation(self._open(), self._config)
-        try:
-            yield conversation
-        finally:
-            conversation.close()
+    def open(self) -> Conversation:
+        return _Conversation(self._open(), self._config)
 
     def _open(self) -> _Smtp:
         config = self._config
@@ -141,8 +159,7 @@ class SmtpTransport:
             smtp = _smtps(config) if tls else _Smtp(config.host, config.port, timeout=config.timeout_seconds)
             smtp.ehlo_or_helo_if_needed()
             if config.security is SmtpSecurity.STARTTLS:
-                smtp.starttls(context=ssl.create_default_context())
-                smtp.ehlo()
+                smtp.protect()
             if config.username:
                 smtp.login(config.username, self._password or "")
         except (OSError, smtplib.SMTPException) as error:
@@ -158,92 +175,109 @@ Said = tuple[int, bytes]
 LONGEST_REPLY = 64 * 1024
 
 
-class _Smtp(smtplib.SMTP):
-    """smtplib's, with a reply that has to be whole in time: a relay that says an octet a second says nothing."""
+class _Wire:
+    """A socket on which whole replies are heard. A reply has to be whole in time: a relay that says an octet a second
+    says nothing. Times are moments of time.monotonic()."""
 
-    _unread = b""
-    _unread_of: object = None
-    _by_kernel = False
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._is_protected = isinstance(sock, ssl.SSLSocket)
+        self._unread = b""
 
-    def let_the_kernel_wait(self, at_most: float) -> None:
-        """On an unprotected connection, so many seconds at a time: each wait is one call instead of two, which dozens
-        of threads notice."""
-        if self.sock is None or isinstance(self.sock, ssl.SSLSocket):
-            return
-        seconds, rest = divmod(at_most, 1)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(seconds), int(rest * 1e6)))
-        self.sock.settimeout(None)
-        self._by_kernel = True
-
-    def write(self, octets: bytes) -> None:
+    async def write(self, octets: bytes, until: float) -> None:
         """Raises OSError."""
-        sock = self._open_socket()
-        if not self._by_kernel:
-            sock.settimeout(self.timeout)
-        sock.sendall(octets)
+        left = memoryview(octets)
+        while left:
+            try:
+                left = left[self.sock.send(left) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await until_ready(self.sock, until, to_write=True)
+            except ssl.SSLWantReadError:
+                await until_ready(self.sock, until)
 
-    def _open_socket(self) -> socket.socket:
+    async def reply(self, until: float) -> Said:
+        """Raises SMTPServerDisconnected, SMTPResponseException, OSError."""
+        while (said := self._heard()) is None:
+            self._unread += await self._hear(until)
+            if len(self._unread) > LONGEST_REPLY:
+                raise smtplib.SMTPResponseException(-1, b"a reply without end")
+        return said
+
+    def _heard(self) -> Said | None:
+        """The first whole reply of what was heard."""
+        text, begin = [], 0
+        while (end := self._unread.find(b"\n", begin)) >= 0:
+            line, begin = self._unread[begin:end], end + 1
+            text.append(line[4:].strip())
+            if line[3:4] == b"-":
+                continue
+            if not line[:3].isdigit():
+                raise smtplib.SMTPResponseException(-1, b"no SMTP reply: " + line[:100])
+            self._unread = self._unread[begin:]
+            return int(line[:3]), b"\n".join(text)
+        return None
+
+    async def _hear(self, until: float) -> bytes:
+        if not self._is_protected:  # of TLS there may be something left that the kernel knows nothing of
+            await until_ready(self.sock, until)
+        while True:
+            try:
+                octets = self.sock.recv(LONGEST_REPLY)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                await until_ready(self.sock, until)
+            except ssl.SSLWantWriteError:
+                await until_ready(self.sock, until, to_write=True)
+            else:
+                if not octets:
+                    raise smtplib.SMTPServerDisconnected("it closed the connection")
+                return octets
+
+    def has_spoken(self) -> bool:
+        """Whether it has said something, be it goodbye, though it was not asked."""
+        if not self._unread:
+            try:
+                self._unread = self.sock.recv(LONGEST_REPLY)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            except OSError:
+                pass
+        return True
+
+
+class _Smtp(smtplib.SMTP):
+    """smtplib's, for the beginning: greeting, EHLO, STARTTLS, login. Its replies have to be whole in time too."""
+
+    _wire: _Wire | None = None
+
+    def wire(self) -> _Wire:
+        """Raises SMTPServerDisconnected."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("it closed the connection")
-        return self.sock
+        if self._wire is None or self._wire.sock is not self.sock:  # what came before STARTTLS was said by anybody
+            self._wire = _Wire(self.sock)
+        return self._wire
+
+    def send(self, s: Any) -> None:
+        octets = s.encode("ascii") if isinstance(s, str) else bytes(s)
+        waited(self.wire().write(octets, self._until()))
 
     def getreply(self) -> Said:
         """Raises SMTPServerDisconnected, SMTPResponseException, OSError; then the connection is closed."""
         try:
-            return self._reply(time.monotonic() + (self.timeout or 0))
+            return waited(self.wire().reply(self._until()))
         except (OSError, smtplib.SMTPException):
             self.close()
             raise
 
-    def _reply(self, until: float) -> Said:
-        text = []
-        while True:
-            line = self._line(until)
-            text.append(line[4:].strip())
-            if line[3:4] != b"-":
-                break
-        if not line[:3].isdigit():
-            raise smtplib.SMTPResponseException(-1, b"no SMTP reply: " + line[:100])
-        return int(line[:3]), b"\n".join(text)
+    def protect(self) -> None:
+        """STARTTLS. Raises what smtplib's raises."""
+        self.wire().sock.settimeout(self.timeout)  # the handshake waits by itself
+        self.starttls(context=ssl.create_default_context())
+        self.ehlo()
 
-    def _line(self, until: float) -> bytes:
-        sock = self._open_socket()
-        if self._unread_of is not sock:  # what came before STARTTLS was said by anybody
-            self._unread, self._unread_of = b"", sock
-        while b"\n" not in self._unread:
-            octets = self._heard(sock, until)
-            if not octets:
-                raise smtplib.SMTPServerDisconnected("it closed the connection")
-            self._unread += octets
-            if len(self._unread) > LONGEST_REPLY:
-                raise smtplib.SMTPResponseException(-1, b"a reply without end")
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
-
-    def _heard(self, sock: socket.socket, until: float) -> bytes:
-        while True:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            if not self._by_kernel:
-                sock.settimeout(left)
-            with suppress(BlockingIOError):  # the kernel has waited, and there is time left
-                return sock.recv(LONGEST_REPLY)
-
-    def has_spoken(self) -> bool:
-        """Whether it has said something, be it goodbye, though it was not asked."""
-        if self._unread or self.sock is None:
-            return True
-        if not self._by_kernel:
-            self.sock.settimeout(0)  # and no select: what is there may be TLS's own
-        try:
-            self._unread = self.sock.recv(LONGEST_REPLY, socket.MSG_DONTWAIT if self._by_kernel else 0)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        except OSError:
-            return True
-        return True
+    def _until(self) -> float:
+        return time.monotonic() + (self.timeout or 0)
 
 
 class _Smtps(_Smtp, smtplib.SMTP_SSL):
@@ -263,48 +297,45 @@ class _Conversation:
     """What smtplib has opened goes on here, mail by mail and in larger steps than smtplib knows."""
 
     def __init__(self, smtp: _Smtp, config: MailConfig) -> None:
-        assert smtp.sock is not None
-        smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the dot waits for the body's receipt
-        smtp.let_the_kernel_wait(min(config.timeout_seconds, config.final_timeout_seconds))
-        self._smtp = smtp
+        self._wire = smtp.wire()
+        self._wire.sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # else the dot waits for the body's receipt
         self._config = config
         self._pipelines = smtp.has_extn("pipelining")
         self._asks_size = smtp.has_extn("size")
         self._announced = False
         self._in_a_mail = False
 
-    def offer(self, mail: Mail) -> Reply | None:
+    async def offer(self, mail: Mail) -> Reply | None:
         self._in_a_mail = True
-        if (said := self._ask_for(mail)) is not None:
+        if (said := await self._ask_for(mail)) is not None:
             self._in_a_mail = False
             return sort(*said)
-        self._write(_ended(mail.octets if mail.dotless else _stuffed(mail.octets)))
+        await self._write(_ended(mail.octets if mail.dotless else _stuffed(mail.octets)))
         return None
 
-    def finish(self, following: Mail | None = None) -> Reply:
-        if self._smtp.has_spoken():  # it has ended the mail before we have, so it has not taken it
-            raise self._broken(self._last_words())
+    async def finish(self, following: Mail | None = None) -> Reply:
+        if self._wire.has_spoken():  # it has ended the mail before we have, so it has not taken it
+            raise self._broken(await self._last_words())
         octets = b".\r\n"
         if following is not None and self._pipelines:
             octets += b"".join(self._envelope(following))
             self._announced = True
-        self._write(octets)
+        await self._write(octets)
         try:
-            self._smtp.timeout = self._config.final_timeout_seconds
-            said = self._smtp.getreply()
+            said = await self._wire.reply(time.monotonic() + self._config.final_timeout_seconds)
         except (OSError, smtplib.SMTPException) as error:
             return Reply(Outcome.UNCERTAIN, _words(error))
-        finally:
-            self._smtp.timeout = self._config.timeout_seconds
         self._in_a_mail = self._announced
         return sort(*said)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Say goodbye, unless in the middle of a mail, where that would be a part of it."""
         if not self._in_a_mail:
             with suppress(OSError, smtplib.SMTPException):
-                self._smtp.quit()
-        self._smtp.close()
+                await self._say(b"QUIT\r\n")
+        self._wire.sock.close()
 
     def _envelope(self, mail: Mail) -> tuple[bytes, bytes, bytes]:
         size = f" SIZE={len(mail.octets)}" if self._asks_size else ""
@@ -314,56 +345,62 @@ class _Conversation:
             b"DATA\r\n",
         )
 
-    def _ask_for(self, mail: Mail) -> Said | None:
+    async def _ask_for(self, mail: Mail) -> Said | None:
         """The reply that ended the mail, or None when its content may come."""
         steps = self._envelope(mail)
         said: list[Said] = []
         if self._pipelines and not self._announced:
-            self._write(b"".join(steps), RelayUnavailable)
+            await self._write(b"".join(steps), RelayUnavailable)
         self._announced = False
         for step, good in zip(steps, GOOD, strict=True):
             why = ConversationBroken if said else RelayUnavailable
             if not self._pipelines:
-                self._write(step, why)
-            said.append(self._told(why))
+                await self._write(step, why)
+            said.append(await self._told(why))
             if said[-1][0] not in good and not self._pipelines:
                 break
         wrong = [one for one, good in zip(said, GOOD, strict=False) if one[0] not in good]
         if not wrong:
             return None
-        self._get_out(said[-1])
+        await self._get_out(said[-1])
         if wrong[0] is said[0]:  # it refuses us, and no reader
             raise SenderRefused(**self._where(), sender=mail.sender, cause=_told_words(wrong[0]))
         return wrong[0]
 
-    def _told(self, why: type[RelayUnavailable]) -> Said:
+    async def _told(self, why: type[RelayUnavailable]) -> Said:
         try:
-            said = self._smtp.getreply()
+            said = await self._wire.reply(self._until())
         except (OSError, smtplib.SMTPException) as error:
             raise why(**self._where(), cause=_words(error)) from error
         if said[0] == 421:
             raise why(**self._where(), cause=_told_words(said))
         return said
 
-    def _write(self, octets: bytes, why: type[RelayUnavailable] = ConversationBroken) -> None:
+    async def _write(self, octets: bytes, why: type[RelayUnavailable] = ConversationBroken) -> None:
         try:
-            self._smtp.write(octets)
+            await self._wire.write(octets, self._until())
         except OSError as error:
             raise why(**self._where(), cause=_words(error)) from error
 
-    def _get_out(self, last: Said) -> None:
+    async def _say(self, octets: bytes) -> Said:
+        await self._wire.write(octets, self._until())
+        return await self._wire.reply(self._until())
+
+    async def _get_out(self, last: Said) -> None:
         """End the mail that was refused. Where the relay has hung up, the next mail will find out."""
         with suppress(OSError, smtplib.SMTPException):
             if last[0] == 354:  # it wants content for nobody (RFC 2920 §3.1)
-                self._smtp.write(b".\r\n")
-                self._smtp.getreply()
-            self._smtp.rset()
+                await self._say(b".\r\n")
+            await self._say(b"RSET\r\n")
 
-    def _last_words(self) -> str:
+    async def _last_words(self) -> str:
         try:
-            return _told_words(self._smtp.getreply())
+            return _told_words(await self._wire.reply(self._until()))
         except (OSError, smtplib.SMTPException) as error:
             return _words(error)
+
+    def _until(self) -> float:
+        return time.monotonic() + self._config.timeout_seconds
 
     def _broken(self, cause: str) -> ConversationBroken:
         return ConversationBroken(**self._where(), cause=cause)

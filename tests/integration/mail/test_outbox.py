@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from threading import Event
 
@@ -18,7 +17,7 @@ from newsletter.foundation.links import the_links
 from newsletter.mail import outbox
 from newsletter.mail.message import Sender
 from newsletter.mail.outbox import OutboxMail, OutboxState
-from newsletter.mail.smtp import Connection, Mail, Outcome, Reply, the_transport
+from newsletter.mail.smtp import Conversation, Mail, Outcome, Reply, Transport, the_transport
 from tests.conftest import BuildHouse, House
 from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, running_relay
 from tests.support.newsroom import ledger_of, open_alert_keys, sending
@@ -205,24 +204,26 @@ class PulledPlug(BaseException):
     """The process is gone at once; nobody cleans up."""
 
 
-class DyingTransport:
+class DyingTransport(Transport):
     """A relay that takes a mail, and the machine dies before anybody can write that down."""
 
     def __init__(self, house: House) -> None:
         with house.app.app_context():
             self._transport = the_transport()
 
-    @contextmanager
-    def connected(self) -> Iterator[Connection]:
-        with self._transport.connected() as self._connection:
-            yield self
+    def open(self) -> Conversation:
+        self._conversation = self._transport.open()
+        return self
 
-    def offer(self, mail: Mail) -> Reply | None:
-        return self._connection.offer(mail)
+    async def offer(self, mail: Mail) -> Reply | None:
+        return await self._conversation.offer(mail)
 
-    def finish(self, following: Mail | None = None) -> Reply:
-        self._connection.finish(following)
+    async def finish(self, following: Mail | None = None) -> Reply:
+        await self._conversation.finish(following)
         raise PulledPlug
+
+    async def close(self) -> None:
+        await self._conversation.close()
 
 
 def test_a_mail_whose_worker_died_is_sent_again_after_its_lease_with_the_same_message_id(either_house: House) -> None:

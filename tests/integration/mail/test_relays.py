@@ -25,7 +25,6 @@ from newsletter.mail.smtp import (
     RelayUnavailable,
     SenderRefused,
     SmtpTransport,
-    hand_over,
 )
 from tests.support.certificates import Authority
 from tests.support.inbox import Inbox
@@ -89,7 +88,7 @@ def test_a_refused_recipient_costs_his_mail_alone(pipelining: MisbehavingRelay, 
     assert outcomes[1] is (Outcome.REFUSED if refusal.startswith("5") else Outcome.DEFERRED)
     assert (outcomes[0], outcomes[2]) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
     assert [octets for octets in pipelining.octets if octets] == [BODY] * 2
-    assert b"rset\r\n" in pipelining.came
+    assert b"RSET\r\n" in pipelining.came
 
 
 def test_a_relay_that_wants_no_content_ends_the_mail_there(pipelining: MisbehavingRelay) -> None:
@@ -126,7 +125,7 @@ def test_what_a_relay_says_is_sorted(
 ) -> None:
     pipelining.answer = at(moment, reply)
     with talking(pipelining) as connection:
-        said = hand_over(connection, ANN)
+        said = connection.hand_over(ANN)
     assert (said.outcome, said.by_policy) == (outcome, by_policy)
     assert moment == "RCPT" or said.text == reply
 
@@ -144,7 +143,7 @@ def test_a_conversation_that_ends_before_the_final_dot_is_no_doubt(
     relay.answer = at(moment, how, to="" if moment == "MAIL" else "ann@example.org")
     long = Mail(ANN.sender, ANN.recipient, BODY * 200_000) if moment == "body" else ANN
     with talking(relay) as connection, pytest.raises(RelayUnavailable) as said:
-        hand_over(connection, long)
+        connection.hand_over(long)
     assert isinstance(said.value, ConversationBroken) == (moment != "MAIL")
     assert relay.taken == []
 
@@ -153,7 +152,7 @@ def test_a_relay_that_ends_the_mail_before_we_do_has_not_taken_it(pipelining: Mi
     pipelining.answer = at("body", f"421 4.4.2 enough; {HANG_UP}")
     with talking(pipelining) as connection:
         assert connection.offer(ANN) is None
-        assert select.select([vars(connection)["_smtp"].sock], [], [], 20)[0]
+        assert select.select([vars(connection)["_conversation"]._wire.sock], [], [], 20)[0]
         with pytest.raises(ConversationBroken, match=r"4\.4\.2 enough"):
             connection.finish()
     assert pipelining.taken == []
@@ -162,7 +161,7 @@ def test_a_relay_that_ends_the_mail_before_we_do_has_not_taken_it(pipelining: Mi
 def test_a_hang_up_after_the_dot_is_uncertain(pipelining: MisbehavingRelay) -> None:
     pipelining.answer = at("dot", HANG_UP)
     with talking(pipelining) as connection:
-        assert hand_over(connection, ANN).outcome is Outcome.UNCERTAIN
+        assert connection.hand_over(ANN).outcome is Outcome.UNCERTAIN
 
 
 @pytest.mark.parametrize("moment", ["connect", "EHLO", "MAIL", "RCPT", "DATA"])
@@ -174,7 +173,7 @@ def test_a_relay_that_is_silent_is_given_up(relay: MisbehavingRelay, moment: str
             pytest.raises(RelayUnavailable, match="did not answer in time"),
             talking(relay, timeout_seconds=0.2) as at_it,
         ):
-            hand_over(at_it, ANN)
+            at_it.hand_over(ANN)
     finally:
         silent.set()
 
@@ -284,7 +283,7 @@ def test_a_login_is_made_and_a_wrong_one_is_told_without_the_password(authority:
     with protected("starttls", authority.server(), authenticator=check, auth_required=True) as inbox:
         config = MailConfig(port=inbox.port, security=SmtpSecurity.STARTTLS, username="post", password="open sesame")
         with SmtpTransport(config, "open sesame").connected() as connection:
-            assert hand_over(connection, ANN).outcome is Outcome.ACCEPTED
+            assert connection.hand_over(ANN).outcome is Outcome.ACCEPTED
         with pytest.raises(RelayUnavailable) as said, SmtpTransport(config, "wrong word").connected():
             pass
     assert "535" in str(said.value)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from newsletter.foundation.config import MailConfig
 from newsletter.mail.message import Letter, Message, Reader, Sender, fill, mark
-from newsletter.mail.smtp import Mail, Outcome, SmtpTransport, hand_over
+from newsletter.mail.smtp import Mail, Outcome, SmtpTransport
 from tests.support.inbox import Inbox
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
@@ -280,7 +280,7 @@ def test_dots_at_the_start_of_lines_survive_smtp(inbox: Inbox) -> None:
     stuffed = octets.replace(b"=2E", b".")  # as a mail would be whose encoder leaves dots alone
     with SmtpTransport(MailConfig(port=inbox.port), None).connected() as connection:
         mails = [Mail("post@example.org", "ann@example.org", one) for one in (octets, stuffed)]
-        replies = [hand_over(connection, one) for one in (*mails, replace(mails[0], dotless=True))]
+        replies = [connection.hand_over(one) for one in (*mails, replace(mails[0], dotless=True))]
     assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 3
     for received in inbox.mails:
         assert part(received.message, "plain").rstrip() == canonical(text)
