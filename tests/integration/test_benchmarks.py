@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from benchmarks import __main__ as command
 from benchmarks import apart, crews, databases, desk, houses, pages, relays, send, sinks
 from benchmarks.__main__ import BENCHMARKS, PAGE, main
 from benchmarks.figures import Figures
@@ -177,6 +178,11 @@ class Line(asyncio.Transport):
         self.closed = True
 
 
+def hear(conversation: relays.Conversation, octets: bytes) -> None:
+    conversation.get_buffer(-1)[: len(octets)] = octets
+    conversation.buffer_updated(len(octets))
+
+
 TALK = (
     b"EHLO us.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n"
     b"Subject: one\r\n\r\n..\r\n.x\r\n.\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<bob@example.org>\r\nRSET\r\n"
@@ -191,7 +197,7 @@ def test_our_own_sink_understands_a_conversation_in_whatever_pieces_it_comes(at_
     line, conversation = Line(), relays.Conversation(received, relays.at_once)
     conversation.connection_made(line)
     for start in range(0, len(TALK), at_a_time):
-        conversation.data_received(TALK[start : start + at_a_time])
+        hear(conversation, TALK[start : start + at_a_time])
 
     assert " ".join(answer[:3].decode() for answer in line.said.splitlines()) == ANSWERS
     assert received == {"ann@example.org": 1, "cy@example.org": 1}
@@ -204,8 +210,8 @@ def test_a_far_relay_reads_what_comes_while_its_answers_are_on_their_way() -> No
     conversation = relays.Conversation(Counter(), lambda *call: under_way.append(call))
     conversation.connection_made(line)
     line.said = b""
-    conversation.data_received(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<ann@example.org>\r\n")
-    conversation.data_received(b"DATA\r\n")
+    hear(conversation, b"MAIL FROM:<a@example.org>\r\nRCPT TO:<ann@example.org>\r\n")
+    hear(conversation, b"DATA\r\n")
     assert line.said == b""
 
     for call, *given in under_way:
@@ -259,6 +265,19 @@ def test_a_page_without_the_marks_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(pages.MarksMissing):
         pages.write(page, "send", measured(ratio=0.5), "2026-11-23")
     assert page.read_text("utf-8") == "No place for it.\n"
+
+
+def test_each_table_is_on_the_page_as_soon_as_it_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(PROSE, "utf-8")
+    monkeypatch.setattr(command, "PAGE", page)
+    monkeypatch.setattr(
+        command, "BENCHMARKS", {"send": lambda wanted: measured(ratio=0.5), "desk": lambda wanted: 1 / 0}
+    )
+
+    with pytest.raises(ZeroDivisionError):
+        main(["all"])
+    assert "| `ratio` | 0.500 |" in page.read_text("utf-8")
 
 
 def test_the_page_has_a_place_for_each_benchmark() -> None:
