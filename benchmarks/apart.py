@@ -30,7 +30,7 @@ def apart(work: Callable[..., Result], *given: object) -> tuple[Result, float]:
 
 
 def _measured(work: Callable[..., Result], *given: object) -> tuple[Result, float]:
-    return work(*given), sum(map(_peak_mb, [Path("/proc/self"), *_children()]))
+    return work(*given), sum(map(peak_mb, [Path("/proc/self"), *_children()]))
 
 
 @contextmanager
@@ -69,8 +69,8 @@ def _stat(process: Path) -> list[str]:
     return []
 
 
-def _peak_mb(process: Path) -> float:
-    """Of the program that runs there: getrusage's figure begins with what its parent had when it was started."""
+def peak_mb(process: Path) -> float:
+    """The most memory that a program had: getrusage's figure begins with what its parent had when it was started."""
     found = re.search(r"^VmHWM:\s+(\d+) kB", (process / "status").read_text("utf-8"), re.MULTILINE)
     assert found is not None, "this system does not tell"
     return int(found[1]) / 1000

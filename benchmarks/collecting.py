@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -15,12 +12,14 @@ from benchmarks import news, outlets
 from benchmarks.apart import Spent, spending
 from benchmarks.news import NOW
 from newsletter.app import create_app
-from newsletter.foundation import database, secrets
-from newsletter.foundation.config import Config, DatabaseConfig, FetchingConfig
+from newsletter.foundation import database
+from newsletter.foundation.config import Config, FetchingConfig
 from newsletter.stories import collecting
 from newsletter.stories.fetching import the_fetcher
 from newsletter.stories.models import Source, Story
 from newsletter.stories.parsing import parse
+
+FETCHING = FetchingConfig(allow_networks=("127.0.0.0/8",))
 
 
 def feeds(sources: int, items: int) -> list[bytes]:
@@ -65,20 +64,3 @@ def _follow(addresses: Sequence[str]) -> None:
         session.execute(sa.delete(Source))
         values = [{"url": url, "outlet": url, "next_poll_at": NOW, "created_at": NOW} for url in addresses]
         session.execute(sa.insert(Source), values)
-
-
-@contextmanager
-def house(url: str) -> Iterator[Config]:
-    """An installation with nothing in it."""
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        for name in ("secret.key", "suppression.key"):
-            secrets.create(room / name)
-        fetching = FetchingConfig(allow_networks=("127.0.0.0/8",))
-        config = Config(
-            site_url="https://news.example.org", database=DatabaseConfig(url=url), fetching=fetching, directory=room
-        )
-        with create_app(config).app_context():
-            database.upgrade(database.db.engine)
-            database.db.engine.dispose()
-        yield config

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import choosing, collecting, databases, outlets
+from benchmarks import choosing, collecting, databases, houses, outlets
 from benchmarks.apart import Spent, apart
 from benchmarks.figures import Figures
 
@@ -58,20 +58,21 @@ def _collecting(figures: Figures, size: Size, rounds: int) -> None:
     hosts = [f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(size.sources)]
     with ExitStack() as open_:
         many, one = (open_.enter_context(outlets.served(feeds, who)) for who in (hosts, hosts[:1]))
-        houses = {
-            name: open_.enter_context(collecting.house(open_.enter_context(url))) for name, url in databases.each()
+        homes = {
+            name: open_.enter_context(houses.house(open_.enter_context(url), collecting.FETCHING))
+            for name, url in databases.each()
         }
         for _ in range(rounds):
             parsing = apart(collecting.parse_all, feeds)[0]
             figures.add("parse_cpu_s", parsing.cpu)
-            for name, config in houses.items():
+            for name, config in homes.items():
                 (whole, unchanged), peak = apart(collecting.collect_twice, config, many)
                 figures.add(f"{name}_collect_s", whole.wall)
                 figures.add(f"{name}_collect_cpu_s", whole.cpu)
                 figures.add(f"{name}_parse_ratio", parsing.cpu / whole.cpu)
                 figures.add(f"{name}_collect_mb", peak)
                 figures.add(f"{name}_unchanged_s", unchanged.wall)
-        for name, config in houses.items():
+        for name, config in homes.items():
             whole, unchanged = apart(collecting.collect_twice, config, one)[0]
             figures.add(f"{name}_collect_one_host_s", whole.wall)
             figures.add(f"{name}_unchanged_one_host_s", unchanged.wall)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
+
+HEAD = ("| figure | median | least | most | rounds | on |", "|---|--:|--:|--:|--:|---|")
 
 
 @dataclass
 class Figures:
-    """Each figure's rounds, by its name. Units stand in the name: _per_s, _ms, _mb; ratios are bare."""
+    """Each figure's rounds, by its name. Units stand in the name: _per_s, _s, _ms, _us, _mb; ratios are bare."""
 
     rounds: dict[str, list[float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -20,11 +23,12 @@ class Figures:
         """The median of each figure."""
         return {name: round(median(values), 4) for name, values in self.rounds.items()}
 
-    def table(self) -> str:
-        """A Markdown table: median, least and most of the rounds."""
-        rows = [
-            f"| `{name}` | {median(values):,.3f} | {min(values):,.3f} | {max(values):,.3f} | {len(values)} |"
-            for name, values in self.rounds.items()
-        ]
-        head = ["| figure | median | least | most | rounds |", "|---|--:|--:|--:|--:|"]
-        return "\n".join([*head, *rows, *(f"\n{note}" for note in self.notes)])
+    def rows(self, day: str) -> dict[str, str]:
+        """A Markdown table's row for each, measured on that day: median, least and most of the rounds."""
+        return {
+            name: f"| `{name}` | {_spread(values)} | {len(values)} | {day} |" for name, values in self.rounds.items()
+        }
+
+
+def _spread(values: Sequence[float]) -> str:
+    return " | ".join(f"{of(values):,.3f}" for of in (median, min, max))

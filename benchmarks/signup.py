@@ -66,12 +66,12 @@ storm_requests = 1000000
 """
 
 
-def measure(sign_ups: int, pairs: int, rounds: int) -> Figures:
+def measure(sign_ups: int, pairs: int, rounds: int, readers: int = 0) -> Figures:
     usual = WebConfig()
     note = NOTE.format(processes=usual.workers, threads=usual.threads, clients=CLIENTS, pairs=pairs)
     figures = Figures(notes=[note])
     for name, url in databases.each():
-        with url as address, _web(address, pairs) as (port, web):
+        with url as address, _web(address, max(readers, pairs)) as (port, web):
             for number in range(rounds):
                 before = cpu_of_group(web)
                 seconds, _ = apart(_ask_all, port, number, sign_ups)
