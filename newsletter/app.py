@@ -15,10 +15,11 @@ from newsletter.foundation.clock import Clock, SystemClock, the_clock
 from newsletter.foundation.config import Config, MailTransport, the_config
 from newsletter.foundation.links import Links, the_links
 from newsletter.foundation.secrets import the_keys
-from newsletter.mail import signing, templates
+from newsletter.mail import relays, signing, templates
 from newsletter.mail.folder import FolderTransport
+from newsletter.mail.relays import FirstUsable, Relay, the_relays
 from newsletter.mail.signing import Key, Signer, the_signer
-from newsletter.mail.smtp import SmtpTransport, Transport, the_transport
+from newsletter.mail.smtp import Transport, the_transport
 from newsletter.stories.fetching import Fetcher, HttpFetcher, the_fetcher
 from newsletter.stories.pictures import PictureStore, the_pictures
 
@@ -41,7 +42,9 @@ def create_app(
     the_keys.install(app, keys)
     the_clock.install(app, clock or SystemClock())
     the_links.install(app, Links(keys.secret, config.site_url))
-    the_transport.install(app, transport or _transport(config))
+    ways = _relays(config, transport)
+    the_relays.install(app, ways)
+    the_transport.install(app, FirstUsable(ways) if len(ways) > 1 else ways[0].transport)
     the_signer.install(app, Signer(_keys(config)))
     the_fetcher.install(app, fetcher or HttpFetcher(config.fetching))
     the_pictures.install(app, PictureStore(config.path(config.pictures.folder)))
@@ -55,14 +58,16 @@ def _keys(config: Config) -> Iterator[Key]:
         yield Key(one.domain, one.selector, signing.read(config.path(one.key_file)))
 
 
-def _transport(config: Config) -> Transport:
+def _relays(config: Config, transport: Transport | None) -> tuple[Relay, ...]:
+    if transport is not None:
+        return relays.by(transport, config)
     if config.mail.transport is MailTransport.FOLDER:
-        return FolderTransport(config.path(config.mail.folder))
-    return SmtpTransport(config.mail, config.mail_password)
+        return relays.by(FolderTransport(config.path(config.mail.folder)), config)
+    return relays.by_smtp(config)
 
 
 def worker(app: Flask, stop: Event | None = None) -> Worker:
     """A worker for the app: answers sign-ups, empties the outbox, sends editions."""
     with app.app_context():
-        job = Job(the_config(), the_links(), the_clock(), the_transport(), stop or Event())
+        job = Job(the_config(), the_links(), the_clock(), the_transport(), the_relays(), stop or Event())
         return Worker(app, job, the_keys())

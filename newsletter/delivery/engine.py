@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from threading import Thread
 
 from flask import Flask
 
 from newsletter.delivery import ledger, welcoming
-from newsletter.delivery.sending import Job, send_due
+from newsletter.delivery.sending import RELAY_ALERT, Job, send_due
 from newsletter.foundation import alerts, safety
 from newsletter.foundation.database import transaction
 from newsletter.foundation.secrets import Keys
@@ -20,7 +20,6 @@ from newsletter.subscribers import answering, asking
 
 IDLE_SECONDS = 0.5
 RELAY_SECONDS = 5.0
-RELAY_ALERT = "relay-failing"
 LOOK_ROUND = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
@@ -38,6 +37,8 @@ class Worker:
         self._job = job
         self._keys = keys
         self.trouble: RelayUnavailable | None = None
+        self._failing: Collection[str] = ()
+        """The relays that were of no use the last time, while others were."""
         self._looked_at: datetime | None = None
         self._watch = safety.Watch(job.clock)
 
@@ -108,10 +109,12 @@ class Worker:
             asking.watch(now)
 
     def _editions(self) -> bool:
-        sent = send_due(self._job, carefully=self.trouble is not None)
-        if sent:
+        names = [one.settings.name for one in self._job.relays]
+        round_ = send_due(self._job, careful=names if self.trouble is not None else self._failing)
+        self._failing = round_.failing
+        if round_.taken:
             self._relay_is_back()
-        return sent > 0
+        return round_.taken > 0
 
     def _relay_is_away(self, error: RelayUnavailable) -> None:
         self.trouble = error

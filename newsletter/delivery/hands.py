@@ -6,97 +6,25 @@ It knows no database. What it may not decide it asks whoever keeps the ledger, a
 from __future__ import annotations
 
 import logging
-from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass
-from queue import SimpleQueue
+import time
 from threading import Event
-from typing import NamedTuple
 
+from newsletter.delivery.desk import A_MOMENT, PATIENCE, Channel, Desk, Gone, Task, Told, Wish
 from newsletter.delivery.ledger import Result
-from newsletter.delivery.letters import Letters
-from newsletter.delivery.loop import Answer, Loop
-from newsletter.delivery.shards import Claimed
+from newsletter.delivery.loop import Answer, Loop, asleep
 from newsletter.mail.smtp import (
     Conversation,
     ConversationBroken,
     Mail,
     Outcome,
-    PolicyRefused,
-    RelayFails,
     RelayUnavailable,
     Reply,
     SenderRefused,
-    Transport,
 )
 
 log = logging.getLogger(__name__)
 
 NOT_MADE = Reply(Outcome.DEFERRED, "its mail could not be made; our log says why")
-
-
-class Task(NamedTuple):
-    """A row, and what its mail is made of."""
-
-    row: Claimed
-    letters: Letters
-
-
-class Wish(NamedTuple):
-    """All of a mail but the final dot is with the relay: may it go? The answer is the attempt's name, or None. `before`
-    is what came of the mail before it."""
-
-    row: Claimed
-    answer: Answer[str | None]
-    before: Result | None
-
-
-class Told(NamedTuple):
-    """What came of a mail that is followed by none, or not at once."""
-
-    result: Result
-
-
-@dataclass(frozen=True)
-class Gone:
-    """A hand has ended: because nothing was left, or with the fault that a fresh conversation was of no use.
-
-    `back` is a mail that it had and has not begun.
-    """
-
-    hand: Hand
-    fault: Exception | None
-    back: Task | None
-
-
-Happening = Wish | Told | Gone
-
-
-FAILS_AT_MOST = 3
-"""So many conversations in a row that end in the middle of a mail, or mails that are refused by policy, say that it is
-the relay and not the mails."""
-
-
-class Desk:
-    """What the hands and the ledger share: mails that wait, what happens to them, and whether to stop.
-
-    `careful`: the first mail that goes wrong is one too many. `fault` is what was wrong with the relay.
-    """
-
-    def __init__(self, *, careful: bool = False) -> None:
-        self.tasks: deque[Task] = deque()
-        self.happened: SimpleQueue[Happening] = SimpleQueue()
-        self.stopped = Event()
-        self.fault: RelayUnavailable | None = None
-        self._bad_in_a_row = FAILS_AT_MOST - 1 if careful else 0
-
-    def judge(self, reply: Reply, *, broken: bool) -> None:
-        """Stop everything at once when the relay's replies say that no mail will be taken."""
-        self._bad_in_a_row = self._bad_in_a_row + 1 if broken or reply.by_policy else 0
-        if self._bad_in_a_row >= FAILS_AT_MOST:
-            fails = PolicyRefused if reply.by_policy else RelayFails
-            self.fault = self.fault or fails(cause=reply.text)
-            self.stopped.set()
 
 
 class _Over(Exception):
@@ -106,8 +34,10 @@ class _Over(Exception):
 class Hand:
     """Takes tasks from the desk until none is left, on one conversation after the other, each of so many mails."""
 
-    def __init__(self, desk: Desk, loop: Loop, transport: Transport, mails: int, stop: Event) -> None:
-        self._desk, self._loop, self._transport, self._mails, self._stop = desk, loop, transport, mails, stop
+    def __init__(self, desk: Desk, channel: Channel, loop: Loop, stop: Event) -> None:
+        self.channel = channel
+        self._desk, self._loop, self._stop = desk, loop, stop
+        self._mails = channel.relay.settings.mails_per_connection
         self._in_hand: Task | None = None
         """What was taken and not begun."""
         self._untold: Result | None = None
@@ -116,8 +46,8 @@ class Hand:
     async def work(self) -> None:
         fault: Exception | None = None
         try:
-            while not self._stops() and self._has_work():
-                conversation = await self._loop.in_a_thread(self._transport.open)
+            while await self._has_work():
+                conversation = await self._loop.in_a_thread(self.channel.relay.transport.open)
                 try:
                     await self._converse(conversation)
                 finally:
@@ -132,21 +62,34 @@ class Hand:
         self._desk.happened.put(Gone(self, fault, self._in_hand))
 
     def _stops(self) -> bool:
-        return self._stop.is_set() or self._desk.stopped.is_set()
+        return self._stop.is_set() or self._desk.stopped.is_set() or self.channel.fault is not None
 
-    def _has_work(self) -> bool:
-        return self._in_hand is not None or self._take() is not None
+    async def _has_work(self) -> bool:
+        return not self._stops() and (self._in_hand is not None or await self._take())
 
-    def _take(self) -> Task | None:
-        with suppress(IndexError):
-            self._in_hand = None if self._stops() else self._desk.tasks.popleft()
-        return self._in_hand
+    def _take_at_once(self) -> Task | float | None:
+        """A task, or the seconds until there may be one; None when there is nothing to wait for."""
+        found = None if self._stops() else self._desk.take(self.channel, time.monotonic())
+        self._in_hand = found if isinstance(found, Task) else None
+        return found
+
+    async def _take(self) -> bool:
+        """Wait for the next task, as long as it is worth while."""
+        until = time.monotonic() + PATIENCE
+        while isinstance(seconds := self._take_at_once(), float):
+            if time.monotonic() + seconds > until:
+                return False
+            self._tell_at_once()
+            await asleep(min(seconds, 10 * A_MOMENT))
+        return seconds is not None
 
     async def _converse(self, conversation: Conversation) -> None:
         """Mail after mail until nothing is left or the conversation is of no use. Raises RelayUnavailable when it was
         of no use from its beginning."""
-        mail = self._made() or self._next()
+        mail = self._made()
         for number in range(1, self._mails + 1):
+            if mail is None:
+                mail = await self._next()
             if mail is None or self._stops():
                 return
             try:
@@ -159,40 +102,48 @@ class Hand:
                 return  # another conversation may take it at once
 
     async def _hand_over(self, conversation: Conversation, mail: Mail, *, last: bool) -> Mail | None:
-        """See one mail through, and give the next one. Raises _Over, RelayUnavailable."""
+        """See one mail through, and give the next one where there is one at once. Raises _Over, RelayUnavailable."""
         try:
             reply = await conversation.offer(mail)
         except ConversationBroken as error:
-            self._tell(Result(self._out_of_hand().row, None, Reply(Outcome.DEFERRED, str(error))), broken=True)
+            self._tell(self._out_of_hand(), None, Reply(Outcome.DEFERRED, str(error)), broken=True)
             raise _Over from error
+        task = self._out_of_hand()
         if reply is not None:
-            self._tell(Result(self._out_of_hand().row, None, reply))
-            return None if last else self._next()
-        row = self._out_of_hand().row
+            self._tell(task, None, reply)
+            return None
         before, self._untold = self._untold, None
         answer: Answer[str | None] = Answer()
-        self._desk.happened.put(Wish(row, answer, before))
-        following = None if last else self._next()
+        self._desk.happened.put(Wish(task.row, answer, before, self.channel))
+        following = None if last else self._next_at_once()
         attempt = await answer.told()
         if attempt is None:
+            self._desk.has_ended(task)
             raise _Over  # and not in good order, for the relay waits for the end of the mail
-        await self._finish(conversation, row, attempt, following)
+        await self._finish(conversation, task, attempt, following)
         return following
 
-    async def _finish(self, conversation: Conversation, row: Claimed, attempt: str, following: Mail | None) -> None:
+    async def _finish(self, conversation: Conversation, task: Task, attempt: str, following: Mail | None) -> None:
         try:
             reply = await conversation.finish(following)
         except RelayUnavailable as error:
-            self._tell(Result(row, attempt, Reply(Outcome.DEFERRED, str(error))), broken=True)
+            self._tell(task, attempt, Reply(Outcome.DEFERRED, str(error)), broken=True)
             raise _Over from error
         uncertain = reply.outcome is Outcome.UNCERTAIN
-        self._tell(Result(row, attempt, reply), broken=uncertain)
+        self._tell(task, attempt, reply, broken=uncertain)
         if uncertain:
             raise _Over
 
-    def _next(self) -> Mail | None:
+    async def _next(self) -> Mail | None:
         """Take tasks until the mail of one can be made."""
-        while self._take() is not None:
+        while await self._take():
+            if (mail := self._made()) is not None:
+                return mail
+        return None
+
+    def _next_at_once(self) -> Mail | None:
+        """The same for one that may go without waiting."""
+        while isinstance(self._take_at_once(), Task):
             if (mail := self._made()) is not None:
                 return mail
         return None
@@ -205,7 +156,9 @@ class Hand:
             return self._in_hand.letters.to(row)
         except Exception:  # a fault of ours with one address must not stop the mails of the others
             log.exception("The mail of delivery %d could not be made.", row.id)
-            self._untold_is(Result(self._out_of_hand().row, None, NOT_MADE))
+            task = self._out_of_hand()
+            self._desk.has_ended(task)
+            self._untold_is(Result(task.row, None, NOT_MADE))
             return None
 
     def _out_of_hand(self) -> Task:
@@ -213,9 +166,10 @@ class Hand:
         assert task is not None
         return task
 
-    def _tell(self, result: Result, *, broken: bool = False) -> None:
-        self._desk.judge(result.reply, broken=broken)
-        self._untold_is(result)
+    def _tell(self, task: Task, attempt: str | None, reply: Reply, *, broken: bool = False) -> None:
+        self.channel.judge(reply, broken=broken)
+        self._desk.has_ended(task)
+        self._untold_is(Result(task.row, attempt, self.channel.signed(reply)))
 
     def _untold_is(self, result: Result) -> None:
         self._tell_at_once()
@@ -224,4 +178,4 @@ class Hand:
     def _tell_at_once(self) -> None:
         untold, self._untold = self._untold, None
         if untold is not None:
-            self._desk.happened.put(Told(untold))
+            self._desk.happened.put(Told(untold, self.channel))

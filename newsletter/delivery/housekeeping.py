@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
-from newsletter.delivery.models import COUNTED, Delivery, DeliveryKind, Shard, counted, skips_of, states_of
+from newsletter.delivery.models import COUNTED, Delivery, DeliveryKind, RateMinute, Shard, counted, skips_of, states_of
 from newsletter.editions.models import Edition, EditionState
 from newsletter.foundation import audit
 from newsletter.foundation.alerts import Alert
@@ -30,6 +30,7 @@ RETENTION = (
     Kept(StaffSession, StaffSession.expires_at, timedelta(days=90)),
     Kept(Alert, Alert.resolved_at, timedelta(days=90)),
     Kept(Bounce, Bounce.received_at, timedelta(days=90), (~Bounce.needs_staff, Bounce.deed != Deed.WAITING)),
+    Kept(RateMinute, RateMinute.minute, timedelta(days=2)),
     Kept(BounceTally, BounceTally.begun_at, timedelta(days=90), (BounceTally.stopped_at.is_(None),)),
 )
 """What is not named here, and is no delivery, is kept."""

@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from threading import Thread
 from types import coroutine
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from newsletter.mail.waiting import HasFileno, Ready, Work
 
@@ -40,8 +42,20 @@ class Answer(Generic[T]):
         return answer
 
 
+class Asleep(NamedTuple):
+    """Until a moment of time.monotonic()."""
+
+    until: float
+
+
+@coroutine
+def asleep(seconds: float) -> Generator[Asleep, None, None]:
+    yield Asleep(time.monotonic() + seconds)
+
+
 class Loop:
-    """Does what is begun in it for as long as the block lasts. Work may wait for sockets, and for other threads."""
+    """Does what is begun in it for as long as the block lasts. Work may wait for sockets, for other threads and for a
+    time."""
 
     def __init__(self, name: str) -> None:
         self._selector = selectors.DefaultSelector()
@@ -53,6 +67,8 @@ class Loop:
         """What other threads want done here."""
         self._waiting: dict[HasFileno, tuple[Work[None], Ready]] = {}
         self._watched: dict[HasFileno, int] = {}
+        self._sleeping: list[tuple[float, int, Work[None]]] = []
+        self._counted = count()
         self._at_work = 0
         self._next_timeout = FOREVER
         self._closed = False
@@ -60,10 +76,10 @@ class Loop:
         self._thread.start()
 
     def begin(self, work: Work[None]) -> None:
-        self._call(partial(self._begin, work))
+        self.soon(partial(self._begin, work))
 
     def tell(self, answer: Answer[T], said: T) -> None:
-        self._call(partial(self._hear, answer, said))
+        self.soon(partial(self._hear, answer, said))
 
     async def in_a_thread(self, call: Callable[[], T]) -> T:
         """What cannot but wait, done elsewhere. Raises what it raises."""
@@ -86,13 +102,14 @@ class Loop:
 
     def __exit__(self, *_: object) -> None:
         """Wait until all work has ended."""
-        self._call(self._close)
+        self.soon(self._close)
         self._thread.join()
         self._selector.close()
         for end in (self._bell, self._button):
             os.close(end)
 
-    def _call(self, call: Callable[[], None]) -> None:
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have something done in the loop's thread. It must not raise."""
         self._called.append(call)
         if not self._rung:
             self._rung = True
@@ -123,11 +140,14 @@ class Loop:
         now = time.monotonic()
         if now < self._next_timeout:
             return
+        while self._sleeping and self._sleeping[0][0] <= now:
+            self._go_on(heappop(self._sleeping)[2])
         for sock, (work, wanted) in list(self._waiting.items()):
             if wanted.until <= now:
                 del self._waiting[sock]
                 self._go_on(work, error=TimeoutError())
-        self._next_timeout = min((wanted.until for _, wanted in self._waiting.values()), default=FOREVER)
+        moments = [wanted.until for _, wanted in self._waiting.values()]
+        self._next_timeout = min([*moments, *(self._sleeping[0][:1] if self._sleeping else ())], default=FOREVER)
 
     def _begin(self, work: Work[None]) -> None:
         self._at_work += 1
@@ -155,13 +175,16 @@ class Loop:
         else:
             self._let_wait(work, wanted)
 
-    def _let_wait(self, work: Work[None], wanted: Ready | Answer[Any]) -> None:
+    def _let_wait(self, work: Work[None], wanted: Ready | Asleep | Answer[Any]) -> None:
         if isinstance(wanted, Answer):
             wanted.asked_by = work
             return
+        self._next_timeout = min(self._next_timeout, wanted.until)
+        if isinstance(wanted, Asleep):
+            heappush(self._sleeping, (wanted.until, next(self._counted), work))
+            return
         self._watch(wanted.sock, selectors.EVENT_WRITE if wanted.to_write else selectors.EVENT_READ)
         self._waiting[wanted.sock] = work, wanted
-        self._next_timeout = min(self._next_timeout, wanted.until)
 
     def _watch(self, sock: HasFileno, events: int) -> None:
         """A socket is watched on when nobody waits for it, until it does something: mostly it does not."""

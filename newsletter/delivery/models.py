@@ -165,3 +165,24 @@ def deliveries_to(subscriber_id: int, limit: int = 50) -> list[Delivery]:
             .limit(limit)
         )
     )
+
+
+class Rate(Base):
+    """When the next mail may go to a relay, or to a domain's mailboxes, that take so many a second."""
+
+    __tablename__ = "rates"
+
+    name: Mapped[str] = mapped_column(sa.String(60), primary_key=True)
+    next_at: Mapped[datetime | None]
+
+
+class RateMinute(Base):
+    """How many mails were allowed in a minute that begins then."""
+
+    __tablename__ = "rate_minutes"
+    __table_args__ = (sa.UniqueConstraint("name", "minute"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(60))
+    minute: Mapped[datetime] = mapped_column(index=True)
+    used: Mapped[int]

@@ -9,27 +9,31 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import Empty
+from functools import partial
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from newsletter.delivery import bounces, ledger, shards
-from newsletter.delivery.hands import Desk, Gone, Hand, Happening, Task, Told, Wish
+from newsletter.delivery import bounces, ledger, rates, shards
+from newsletter.delivery.desk import Asked, Channel, Desk, Gone, Happening, Lane, Pace, Task, Told, Wish
+from newsletter.delivery.hands import Hand
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
 from newsletter.delivery.loop import Loop
 from newsletter.delivery.shards import Claimed, Leased
 from newsletter.editions.models import Revision
+from newsletter.foundation import alerts
 from newsletter.foundation.clock import Clock
 from newsletter.foundation.config import Config
-from newsletter.foundation.database import Book, db
+from newsletter.foundation.database import Book, db, transaction
 from newsletter.foundation.links import Links
+from newsletter.mail.relays import Relay
 from newsletter.mail.signing import the_signer
 from newsletter.mail.smtp import RelayUnavailable, SenderRefused, Transport
 
@@ -39,6 +43,8 @@ T = TypeVar("T")
 
 RELAY_PAUSE = timedelta(minutes=1)
 """How long rows wait that a relay's absence left unsent; it is nobody's fault and costs no attempt."""
+
+RELAY_ALERT = "relay-failing"
 
 WAITING = shards.SIZE // 2
 """With fewer tasks on the desk than this the next shard is leased, so that no hand is ever idle."""
@@ -52,34 +58,44 @@ STOP_TRIES = 20
 
 @dataclass(frozen=True)
 class Job:
-    """What sending takes."""
+    """What sending takes. `transport` is for people's own mails, the relays are for editions."""
 
     config: Config
     links: Links
     clock: Clock
     transport: Transport
+    relays: tuple[Relay, ...]
     stop: Event
 
 
-def send_due(job: Job, *, carefully: bool = False) -> int:
-    """Send what is due, of whichever edition, until nothing is, and say how many rows were taken in hand.
+@dataclass(frozen=True)
+class Round:
+    """How many rows were taken in hand, and the names of relays that were of no use in the end."""
 
-    When `job.stop` is set, what is in flight is finished and the rest is given back. Raises RelayUnavailable when the
-    relay is of no use; then what was not begun is due again in a minute. `carefully`: it was of no use the last time,
-    so one mail is tried before the others.
+    taken: int
+    failing: frozenset[str]
+
+
+def send_due(job: Job, *, careful: Collection[str] = ()) -> Round:
+    """Send what is due, of whichever edition, until nothing is.
+
+    When `job.stop` is set, what is in flight is finished and the rest is given back. Raises RelayUnavailable when no
+    relay is of use; then what was not begun is due again in a minute. `careful` are relays that were of no use the last
+    time, so that they are given one mail before others.
     """
-    return _Sending(job, carefully).run()
+    return _Sending(job, careful).run()
 
 
 class _Sending:
-    def __init__(self, job: Job, carefully: bool) -> None:
+    def __init__(self, job: Job, careful: Collection[str]) -> None:
         self._job = job
         self._name = shards.new_lease()
         self._book = Book()
-        self._desk = Desk(careful=carefully)
+        happened: SimpleQueue[Happening] = SimpleQueue()
+        alone = len(job.relays) == 1
+        channels = [Channel(one, happened, careful=one.settings.name in careful, alone=alone) for one in job.relays]
+        self._desk = Desk(channels, happened, self._lane)
         self._hands: set[Hand] = set()
-        self._most_ever = job.config.mail.connections
-        self._most = 1 if carefully else self._most_ever
         self._letters: dict[int, Letters] = {}
         self._leased: dict[tuple[int, int], Leased] = {}
         self._left: dict[tuple[int, int], int] = {}
@@ -90,18 +106,22 @@ class _Sending:
         self._fault: Exception | None = None
         self._refused: SenderRefused | None = None
 
-    def run(self) -> int:
+    def _lane(self, name: str) -> Lane:
+        raise NotImplementedError
+
+    def run(self) -> Round:
         try:
             self._lease()
-            if self._desk.tasks:
+            if self._desk:
                 with Loop("relay") as loop:
                     self._work(loop)
         finally:
-            self._book.close()
             self._give_back_the_rest()
+            self._return_portions()
+            self._book.close()
         if (trouble := self._fault or self._refused) is not None:
             raise trouble
-        return self._taken
+        return Round(self._taken, frozenset(one.name for one in self._desk.channels if one.fault is not None))
 
     def _work(self, loop: Loop) -> None:
         try:
@@ -120,7 +140,7 @@ class _Sending:
         return self._fault is not None or self._job.stop.is_set()
 
     def _lease(self) -> None:
-        while len(self._desk.tasks) < WAITING and time.monotonic() >= self._look_at:
+        while len(self._desk) < WAITING and time.monotonic() >= self._look_at:
             leased = self._durably(lambda: shards.lease(self._job.clock.now(), self._name))
             if leased is None:
                 self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
@@ -129,7 +149,7 @@ class _Sending:
             self._leased[where], self._left[where] = leased, len(leased.rows)
             self._taken += len(leased.rows)
             letters = self._letters_of(leased.revision_id)
-            self._desk.tasks.extend(Task(row, letters) for row in leased.rows)
+            self._desk.lay((Task(row, letters) for row in leased.rows), None)
 
     def _letters_of(self, revision_id: int) -> Letters:
         if revision_id not in self._letters:
@@ -138,34 +158,43 @@ class _Sending:
         return self._letters[revision_id]
 
     def _hire(self, loop: Loop) -> None:
-        for _ in range(min(self._most - len(self._hands), len(self._desk.tasks))):
-            hand = Hand(
-                self._desk, loop, self._job.transport, self._job.config.mail.mails_per_connection, self._job.stop
-            )
-            self._hands.add(hand)
-            loop.begin(hand.work())
+        now, channels = time.monotonic(), self._desk.channels
+        for channel in channels:
+            if channel.fault is not None and not channel.rests(now):
+                channel.begin(careful=True)
+            if not channel.is_wanted(now, channels):
+                continue
+            for _ in range(min(channel.most - len(channel.hands), len(self._desk))):
+                hand = Hand(self._desk, channel, loop, self._job.stop)
+                channel.hands.add(hand)
+                self._hands.add(hand)
+                loop.begin(hand.work())
 
     def _keep_the_ledger(self, loop: Loop) -> None:
         """Wait for something to happen, and write down all that has by then."""
         happened = self._happened()
         wishes = [one for one in happened if isinstance(one, Wish)]
-        results = [one.result for one in happened if isinstance(one, Told)]
-        results += [wish.before for wish in wishes if wish.before]
+        told = [(one.result, one.channel) for one in happened if isinstance(one, Told)]
+        told += [(wish.before, wish.channel) for wish in wishes if wish.before]
+        results = [result for result, _ in told]
         granted: dict[int, str] = {}
-        try:
-            granted = self._durably(lambda: self._write(wishes, results))
-        except Exception as error:
-            log.exception("What came of %d mails could not be written down; they will be uncertain.", len(results))
-            self._fail(error)
+        if wishes or results:
+            try:
+                granted = self._durably(lambda: self._write(wishes, results))
+            except Exception as error:
+                log.exception("What came of %d mails could not be written; they will be uncertain.", len(results))
+                self._fail(error)
         for wish in wishes:
             loop.tell(wish.answer, granted.get(wish.row.id))
-        for result in results:
+        for result, channel in told:
             self._has_ended(result.row)
-            self._most = max(self._most, self._most_ever if result.attempt else 0)  # the relay is there
+            if result.attempt:
+                self._is_there(channel)
         for one in happened:
-            self._look_at_it(one, granted)
-        if self._desk.fault is not None:
-            self._fail(self._desk.fault)
+            self._look_at_it(one, granted, loop)
+        for channel in self._desk.channels:
+            if channel.fault is not None and not channel.rests(time.monotonic()):
+                self._do_without(channel, channel.fault)
 
     def _happened(self) -> list[Happening]:
         happened: list[Happening] = []
@@ -196,24 +225,64 @@ class _Sending:
                     raise
             time.sleep(DATABASE_SECONDS)
 
-    def _look_at_it(self, one: Happening, granted: Mapping[int, str]) -> None:
+    def _look_at_it(self, one: Happening, granted: Mapping[int, str], loop: Loop) -> None:
         if isinstance(one, Gone):
             self._hands.discard(one.hand)
+            one.hand.channel.hands.discard(one.hand)
             if one.back is not None:
-                self._desk.tasks.appendleft(one.back)
+                self._desk.put_back(one.back)
             self._look_at_fault(one)
+        elif isinstance(one, Asked):
+            self._take_portion(one.pace, loop)
         elif isinstance(one, Wish) and one.row.id not in granted:  # perhaps that is so of the whole edition
             self._drop(lambda row: (row.edition_id, row.shard) == (one.row.edition_id, one.row.shard))
             self._has_ended(one.row)
 
+    def _take_portion(self, pace: Pace, loop: Loop) -> None:
+        now = self._job.clock.now()
+        portion = self._durably(lambda: rates.take(pace.name, pace.limit, now))
+        loop.soon(lambda: pace.allow(portion, now, time.monotonic()))
+
+    def _return_portions(self) -> None:
+        paces = [*(one.pace for one in self._desk.channels), *(one.pace for one in self._desk.lanes.values())]
+        for pace in paces:
+            if pace is not None and pace.left > 0 and pace.taken_at is not None:
+                self._durably(partial(rates.give_back, pace.name, pace.left, pace.taken_at))
+
     def _look_at_fault(self, gone: Gone) -> None:
+        channel = gone.hand.channel
         if isinstance(gone.fault, SenderRefused) and gone.back is not None:
             self._refused = gone.fault
             self._leave_out(gone.back.row.edition_id)
-        elif isinstance(gone.fault, RelayUnavailable) and self._hands:
-            self._most = len(self._hands)  # it does not take more connections
+        elif isinstance(gone.fault, RelayUnavailable) and channel.hands:
+            channel.most = len(channel.hands)  # it does not take more connections
+        elif isinstance(gone.fault, RelayUnavailable):
+            self._do_without(channel, gone.fault)
         elif gone.fault is not None:
             self._fail(gone.fault)
+
+    def _do_without(self, channel: Channel, fault: RelayUnavailable) -> None:
+        """For a while; when no other relay is of use either, it is over."""
+        channel.fault, channel.works = fault, False
+        channel.rest(RELAY_PAUSE.total_seconds())
+        if not any(one.is_of_use(time.monotonic()) for one in self._desk.channels):
+            self._fail(fault)
+            return
+        log.warning("The relay %s is left out for a while. %s", channel.name, fault)
+        with transaction():
+            alerts.raise_(
+                f"{RELAY_ALERT}:{channel.name}",
+                f"The relay {channel.name} fails, and others do its work. {fault}",
+                "It is tried again each minute. Check it, and its settings under [[mail.relays]].",
+                self._job.clock.now(),
+            )
+
+    def _is_there(self, channel: Channel) -> None:
+        first, channel.works = not channel.works, True
+        channel.most = max(channel.most, channel.relay.settings.connections)
+        if first and len(self._desk.channels) > 1:
+            with transaction():
+                alerts.resolve(f"{RELAY_ALERT}:{channel.name}", self._job.clock.now())
 
     def _fail(self, error: Exception) -> None:
         self._fault = self._fault or error
@@ -228,16 +297,8 @@ class _Sending:
         self._durably(lambda: shards.put_off(edition_id, now, now + RELAY_PAUSE))
 
     def _drop(self, which: Callable[[Claimed], bool]) -> None:
-        """Take tasks from the desk again. A hand that finds it empty meanwhile is hired anew."""
-        kept: list[Task] = []
-        with suppress(IndexError):
-            while True:
-                task = self._desk.tasks.popleft()
-                if which(task.row):
-                    self._has_ended(task.row)
-                else:
-                    kept.append(task)
-        self._desk.tasks.extend(kept)
+        for row in self._desk.drop(which):
+            self._has_ended(row)
 
     def _has_ended(self, row: Claimed) -> None:
         """A row is out of our hands; with the last one of its shard the shard is."""
@@ -253,6 +314,10 @@ class _Sending:
         self._durably(lambda: bounces.refused_in(*where, now))
 
     def _give_back_the_rest(self) -> None:
-        pause = timedelta() if self._job.stop.is_set() else RELAY_PAUSE
+        pause = timedelta() if self._job.stop.is_set() else self._pause()
         for where in list(self._leased):
             self._give_back(where, self._job.clock.now() + pause)
+
+    def _pause(self) -> timedelta:
+        """Until a relay is of use again."""
+        return timedelta(seconds=min(one.rests(time.monotonic()) for one in self._desk.channels)) or RELAY_PAUSE

@@ -7,6 +7,7 @@ silently ignored is how a newsletter goes out with the wrong relay.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import tomllib
 from enum import StrEnum
@@ -91,32 +92,79 @@ class DkimConfig(Section):
     key_file: Path
 
 
-class MailConfig(Section):
+class RelayConfig(Section):
     """`timeout_seconds` is for each of a relay's answers but the last, which says that it has taken the mail: for that
-    it is `final_timeout_seconds`, since a mail whose answer never came is uncertain."""
+    it is `final_timeout_seconds`, since a mail whose answer never came is uncertain. The rates are the most that all
+    machines together hand it in a second, an hour and a day."""
 
-    transport: MailTransport = MailTransport.SMTP
-    folder: Path = Path("mail")
     host: str = "127.0.0.1"
     port: int = Field(default=25, ge=1, le=65535)
     security: SmtpSecurity = SmtpSecurity.NONE
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    password_variable: str | None = None
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     final_timeout_seconds: float = Field(default=300, gt=0, le=3600)
     connections: int = Field(default=8, ge=1, le=64)
     mails_per_connection: int = Field(default=1000, ge=1)
-    bounce_address: str | None = None
-    dkim: tuple[DkimConfig, ...] = ()
+    per_second: float | None = Field(default=None, gt=0, le=1e6)
+    per_hour: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _login_is_whole(self) -> MailConfig:
-        if self.password and self.password_file:
-            raise ValueError("give either password or password_file, not both")
-        if self.username and not (self.password or self.password_file):
-            raise ValueError("username needs password_file (or password) beside it")
+    def _login_is_whole(self) -> RelayConfig:
+        given = [one for one in (self.password, self.password_file, self.password_variable) if one]
+        if len(given) > 1:
+            raise ValueError("give one of password_file, password_variable and password, not more")
+        if self.username and not given:
+            raise ValueError("username needs password_file (or password_variable, or password) beside it")
         return self
+
+
+THE_RELAY = "relay"
+"""What the relay is called where there is only one."""
+
+
+class NamedRelayConfig(RelayConfig):
+    """One of several. `share`: its part of the mails of those that have one; without, it gets as many as it takes.
+    `backup`: only while no other can be used."""
+
+    name: str = Field(max_length=40, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    share: int | None = Field(default=None, ge=1, le=1000)
+    backup: bool = False
+
+    @model_validator(mode="after")
+    def _backups_have_no_share(self) -> NamedRelayConfig:
+        if self.backup and self.share is not None:
+            raise ValueError("a backup has no share: leave out share, or backup")
+        return self
+
+
+class MailConfig(RelayConfig):
+    transport: MailTransport = MailTransport.SMTP
+    folder: Path = Path("mail")
+    bounce_address: str | None = None
+    dkim: tuple[DkimConfig, ...] = ()
+    relays: tuple[NamedRelayConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _relays_are_told_apart(self) -> MailConfig:
+        names = [one.name for one in self.relays]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two relays are called {twice[0]}")
+        if self.relays and all(one.backup for one in self.relays):
+            raise ValueError("every relay is a backup; one at least has to be used first")
+        if self.relays and (both := sorted(self.model_fields_set & set(RelayConfig.model_fields))):
+            raise ValueError(f"{both[0]} belongs to each [[mail.relays]], or leave those out")
+        return self
+
+    @property
+    def all_relays(self) -> tuple[NamedRelayConfig, ...]:
+        """The several, or the one that [mail] itself is about; those that are used first first."""
+        if self.relays:
+            return tuple(sorted(self.relays, key=lambda one: one.backup))
+        return (NamedRelayConfig(name=THE_RELAY, **{name: getattr(self, name) for name in RelayConfig.model_fields}),)
 
 
 class BounceProtocol(StrEnum):
@@ -316,11 +364,15 @@ class Config(BaseSettings):
         match = re.fullmatch(r"sqlite:///(?!/)(?P<file>.+)", self.database.url)
         return f"sqlite:///{self.path(Path(match['file']))}" if match else self.database.url
 
-    @property
-    def mail_password(self) -> str | None:
-        if self.mail.password_file:
-            return _secret_text(self.path(self.mail.password_file))
-        return self.mail.password.get_secret_value() if self.mail.password else None
+    def relay_password(self, relay: RelayConfig) -> str | None:
+        """Raises SecretUnreadable."""
+        if relay.password_file:
+            return _secret_text(self.path(relay.password_file))
+        if relay.password_variable:
+            if relay.password_variable not in os.environ:
+                raise SecretUnreadable(file=f"${relay.password_variable}", cause="it is not set")
+            return os.environ[relay.password_variable]
+        return relay.password.get_secret_value() if relay.password else None
 
     @property
     def imap_password(self) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from newsletter.foundation.config import MailConfig, SmtpSecurity
+from newsletter.foundation.config import RelayConfig, SmtpSecurity
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.parts import Part
 from newsletter.mail.waiting import until_ready, waited
@@ -144,7 +144,7 @@ the_transport: Part[Transport] = Part("transport")
 class SmtpTransport(Transport):
     """A relay reached by SMTP, with STARTTLS or TLS and a login where the settings say so."""
 
-    def __init__(self, config: MailConfig, password: str | None) -> None:
+    def __init__(self, config: RelayConfig, password: str | None) -> None:
         self._config = config
         self._password = password
 
@@ -284,7 +284,7 @@ class _Smtps(_Smtp, smtplib.SMTP_SSL):
     pass
 
 
-def _smtps(config: MailConfig) -> _Smtp:
+def _smtps(config: RelayConfig) -> _Smtp:
     context = ssl.create_default_context()
     return _Smtps(config.host, config.port, timeout=config.timeout_seconds, context=context)
 
@@ -296,7 +296,7 @@ GOOD = ((250,), (250, 251), (354,))
 class _Conversation:
     """What smtplib has opened goes on here, mail by mail and in larger steps than smtplib knows."""
 
-    def __init__(self, smtp: _Smtp, config: MailConfig) -> None:
+    def __init__(self, smtp: _Smtp, config: RelayConfig) -> None:
         self._wire = smtp.wire()
         self._wire.sock.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_NODELAY, 1

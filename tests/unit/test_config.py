@@ -93,6 +93,6 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 def test_a_password_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "relay.password").write_text("s3cret\n")
     loaded = config.load(written(tmp_path, "[mail]\nusername = 'ann'\npassword_file = 'relay.password'\n"))
-    assert loaded.mail_password == "s3cret"
+    assert loaded.relay_password(loaded.mail) == "s3cret"
     shown = config.load(written(tmp_path, "[mail]\nusername = 'ann'\npassword = 'hush'\n"))
     assert "hush" not in repr(shown)

@@ -28,16 +28,20 @@ def config(patient: Patient, found: Found) -> Iterator[Finding]:
 
 def _has_password(config: Config) -> bool:
     """That of the relay or the mailbox, in the file itself and not in the environment."""
-    relay = config.mail.password is not None and "NEWSLETTER_MAIL__PASSWORD" not in os.environ
+    given = any(one.password is not None for one in config.mail.all_relays)
+    relay = given and "NEWSLETTER_MAIL__PASSWORD" not in os.environ
     mailbox = config.bounces.imap_password is not None and "NEWSLETTER_BOUNCES__IMAP_PASSWORD" not in os.environ
     return relay or mailbox
 
 
 def _password_problem(config: Config) -> str:
     try:
-        return "" if config.mail_password or not config.mail.username else "The relay's password is empty."
+        for relay in config.mail.all_relays:
+            if relay.username and not config.relay_password(relay):
+                return f"The password for the relay {relay.host} is empty."
     except NewsletterError as error:
         return str(error)
+    return ""
 
 
 def keys(patient: Patient, found: Found) -> Iterator[Finding]:

@@ -21,7 +21,8 @@ def reverse_names(patient: Patient, found: Found) -> Iterator[Finding]:
     addresses, certain = sending_addresses(patient)
     if not addresses:
         yield found.unknown(
-            f"From which address mails leave cannot be seen from here, since the relay is {patient.config.mail.host}.",
+            "From which address mails leave cannot be seen from here, since the relay is "
+            f"{patient.config.mail.all_relays[0].host}.",
             'Write it into the config: sending_addresses = ["…"] under [doctor].',
         )
     for address in addresses:
@@ -34,7 +35,7 @@ def _reverse(address: str, certain: bool, patient: Patient, found: Found) -> Fin
     if answer.failed:
         return found.unknown(f"The name server {answer.trouble} when asked for the name of {address}.", AGAIN)
     tell = found.error if certain else found.warning
-    host = ascii_name(patient.config.mail.host)
+    host = ascii_name(patient.config.mail.all_relays[0].host)
     wanted = [Record(f"{ip.reverse_pointer}.", "PTR", f"{host}.")] if host and not is_near(host) else []
     remedy = "Ask whoever gave you the address to set this record, with the name of the machine that sends."
     if not answer.records:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from newsletter.foundation.config import Config, MailConfig, MailTransport, SmtpSecurity
+from newsletter.foundation.config import Config, MailTransport, RelayConfig, SmtpSecurity
 from newsletter.operations.doctor import certificates
 from newsletter.operations.doctor.findings import Finding, Found, listed
 from newsletter.operations.doctor.patient import Patient
@@ -46,31 +46,36 @@ def look(patient: Patient, found: Found) -> Iterator[Finding]:
             'Set transport = "smtp" under [mail] when it is time.',
         )
         return
-    seen = see(patient.config, min(mail.timeout_seconds, patient.config.doctor.timeout_seconds * 0.8))
-    yield from _reached(seen, mail, found)
+    for relay in mail.all_relays:
+        yield from _look_at(relay, patient, found)
+
+
+def _look_at(relay: RelayConfig, patient: Patient, found: Found) -> Iterator[Finding]:
+    seen = see(relay, patient.config, min(relay.timeout_seconds, patient.config.doctor.timeout_seconds * 0.8))
+    yield from _reached(seen, relay, found)
     if seen.certificate is not None:
-        yield certificates.judged(seen.certificate, mail.host, patient.machine.now(), found)
+        yield certificates.judged(seen.certificate, relay.host, patient.machine.now(), found)
     if seen.extensions:
-        yield from _offered(seen.extensions, mail, found)
+        yield from _offered(seen.extensions, found)
 
 
-def see(config: Config, seconds: float) -> RelaySeen:
+def see(relay: RelayConfig, config: Config, seconds: float) -> RelaySeen:
     """Talk to the relay as far as it goes. Raises SecretUnreadable."""
-    seen, password = RelaySeen(), config.mail_password or ""
+    seen, password = RelaySeen(), config.relay_password(relay) or ""
     smtp: smtplib.SMTP | None = None
     try:
-        smtp = _connected(config, seconds)
+        smtp = _connected(relay, config.site_url, seconds)
         seen.step = "greet"
         _greet(smtp, seen)
-        if config.mail.security is SmtpSecurity.STARTTLS:
+        if relay.security is SmtpSecurity.STARTTLS:
             seen.step = "protect"
             smtp.starttls(context=ssl.create_default_context())
             _greet(smtp, seen)
-        if config.mail.security is not SmtpSecurity.NONE and isinstance(smtp.sock, ssl.SSLSocket):
+        if relay.security is not SmtpSecurity.NONE and isinstance(smtp.sock, ssl.SSLSocket):
             seen.certificate = smtp.sock.getpeercert()
-        if config.mail.username:
+        if relay.username:
             seen.step = "log in"
-            smtp.login(config.mail.username, password)
+            smtp.login(relay.username, password)
         seen.step = ""
     except smtplib.SMTPAuthenticationError as error:
         seen.refused, seen.trouble = True, _without(password, _words(error))
@@ -84,12 +89,12 @@ def see(config: Config, seconds: float) -> RelaySeen:
     return seen
 
 
-def _connected(config: Config, seconds: float) -> smtplib.SMTP:
-    mail, ours = config.mail, urlsplit(config.site_url).hostname or "localhost"
-    if mail.security is SmtpSecurity.TLS:
+def _connected(relay: RelayConfig, site_url: str, seconds: float) -> smtplib.SMTP:
+    ours = urlsplit(site_url).hostname or "localhost"
+    if relay.security is SmtpSecurity.TLS:
         context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(mail.host, mail.port, ours, timeout=seconds, context=context)
-    return smtplib.SMTP(mail.host, mail.port, ours, timeout=seconds)
+        return smtplib.SMTP_SSL(relay.host, relay.port, ours, timeout=seconds, context=context)
+    return smtplib.SMTP(relay.host, relay.port, ours, timeout=seconds)
 
 
 def _greet(smtp: smtplib.SMTP, seen: RelaySeen) -> None:
@@ -118,7 +123,7 @@ def _without(password: str, text: str) -> str:
     return text
 
 
-def _reached(seen: RelaySeen, mail: MailConfig, found: Found) -> Iterator[Finding]:
+def _reached(seen: RelaySeen, mail: RelayConfig, found: Found) -> Iterator[Finding]:
     where = f"The relay {mail.host}, port {mail.port},"
     if not seen.trouble:
         login = f" and takes the login of {mail.username}" if mail.username else ""
@@ -148,7 +153,7 @@ def is_near(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _offered(extensions: dict[str, str], mail: MailConfig, found: Found) -> Iterator[Finding]:
+def _offered(extensions: dict[str, str], found: Found) -> Iterator[Finding]:
     size = extensions.get("size", "")
     limit = int(size) if size.isascii() and size.isdigit() and len(size) < 16 else 0
     has = [f"SIZE {limit:,}" if name == "size" and limit else name.upper() for name in TOLD if name in extensions]

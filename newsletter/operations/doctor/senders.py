@@ -45,12 +45,16 @@ def sending_addresses(patient: Patient) -> tuple[list[str], bool]:
     the relay's own, which may hand mails to another machine."""
     if named := patient.config.doctor.sending_addresses:
         return list(named), True
-    host = patient.config.mail.host
-    try:
-        found: Sequence[str] = [str(ipaddress.ip_address(host))]
-    except ValueError:
-        found = [*patient.ask(host, "A").records, *patient.ask(host, "AAAA").records]
+    hosts = dict.fromkeys(relay.host for relay in patient.config.mail.all_relays)
+    found = [address for host in hosts for address in _addresses_at(host, patient)]
     return [one for one in found if ipaddress.ip_address(one).is_global], False
+
+
+def _addresses_at(host: str, patient: Patient) -> Sequence[str]:
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        return [*patient.ask(host, "A").records, *patient.ask(host, "AAAA").records]
 
 
 # SPF
@@ -80,7 +84,7 @@ def _spf_of(domain: str, addresses: list[str], certain: bool, patient: Patient, 
         yield found.error(
             f"{missing} Mailboxes cannot tell mails of yours from forged ones.",
             "Add this record. If others send for the domain too, their terms belong into it.",
-            Record(f"{domain}.", "TXT", spf_for(addresses, patient.config.mail.host)),
+            Record(f"{domain}.", "TXT", spf_for(addresses, patient.config.mail.all_relays[0].host)),
         )
         return
     if len(answer.records) > 1:
@@ -131,7 +135,7 @@ def _spf_text(
     if not addresses:
         yield found.unknown(
             f"{domain} has a sound SPF record. {costs} Whether it names the address that mails leave from cannot be "
-            f"seen from here, since the relay is {patient.config.mail.host}.",
+            f"seen from here, since the relay is {patient.config.mail.all_relays[0].host}.",
             'Write that address into the config: sending_addresses = ["…"] under [doctor].',
         )
     for address in addresses:
