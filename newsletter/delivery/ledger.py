@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import shards
-from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Shard, SkipReason
+from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Doubt, Shard, SkipReason
 from newsletter.delivery.shards import DUE, STOPPED, Claimed
-from newsletter.editions.models import Edition, EditionState, Revision
+from newsletter.editions.models import Edition, EditionState, Revision, edition_to_decide
 from newsletter.foundation import alerts
+from newsletter.foundation.config import Uncertain, the_config
 from newsletter.foundation.database import Prepared, db, recordset, transaction
 from newsletter.foundation.safety import IS_HALTED
 from newsletter.mail.smtp import Outcome, Reply
@@ -71,10 +72,10 @@ def _start_given(dialect: str) -> sa.Executable:
             Delivery.id == given.c.id,
             _is_leased(given),
             sa.or_(Delivery.state.in_(DUE), begun),
-            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, _ends() > NOW),
+            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, ends() > NOW),
             ~IS_HALTED,
-            sa.exists().where(*_reads_on(Delivery.local_date)),
-            ~sa.exists().where(*_is_suppressed()),
+            sa.exists().where(*reads_on(Delivery.local_date)),
+            ~sa.exists().where(*is_suppressed()),
             ~sa.exists().where(*shards.is_sealed(Delivery.edition_id), Revision.id > given.c.revision_id),
         )
         .values(
@@ -94,12 +95,12 @@ def _is_leased(given: sa.Subquery) -> sa.ColumnElement[bool]:
     )
 
 
-def _ends() -> sa.ColumnElement[datetime]:
+def ends() -> sa.ColumnElement[datetime]:
     """When a row expires: with its edition, unless it has an end of its own. To be joined with its edition."""
     return sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
 
 
-def _reads_on(
+def reads_on(
     local_date: sa.ColumnElement[date] | sa.orm.InstrumentedAttribute[date],
 ) -> tuple[sa.ColumnElement[bool], ...]:
     return (
@@ -109,7 +110,7 @@ def _reads_on(
     )
 
 
-def _is_suppressed() -> tuple[sa.ColumnElement[bool], ...]:
+def is_suppressed() -> tuple[sa.ColumnElement[bool], ...]:
     return (
         Subscriber.id == Delivery.subscriber_id,
         Suppression.address_hash == Subscriber.address_hash,
@@ -136,10 +137,10 @@ def _skip(condition: sa.ColumnElement[bool]) -> Prepared:
 
 _ACTIVE = sa.exists().where(Subscription.id == Delivery.subscription_id, Subscription.state == SubscriptionState.ACTIVE)
 _SKIPS = (
-    (_skip(sa.exists().where(*_is_suppressed())), SkipReason.SUPPRESSED),
+    (_skip(sa.exists().where(*is_suppressed())), SkipReason.SUPPRESSED),
     (_skip(~_ACTIVE), SkipReason.LEFT),
-    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, _ends() <= NOW)), SkipReason.EXPIRED),
-    (_skip(~sa.exists().where(*_reads_on(Delivery.local_date))), SkipReason.PAUSED),
+    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, ends() <= NOW)), SkipReason.EXPIRED),
+    (_skip(~sa.exists().where(*reads_on(Delivery.local_date))), SkipReason.PAUSED),
 )
 
 
@@ -156,7 +157,8 @@ def record(results: Sequence[Result], now: datetime, on: Connection) -> None:
     """Write what came of attempts, in the caller's transaction `on` a connection.
 
     A result carries its attempt's name; a late one still settles a row that became uncertain meanwhile (rule 11), and
-    brings its edition back to work if the reader is still owed the mail.
+    brings its edition back to work if the reader is still owed the mail. One that was to go again and has not begun is
+    settled by it too, if it says that the reader has the mail, or never will.
     """
     kinds: dict[tuple[bool, bool], list[Result]] = {}
     for one in results:
@@ -166,6 +168,9 @@ def record(results: Sequence[Result], now: datetime, on: Connection) -> None:
         _RECORDS[begun, deferred](on, given=_told(some), now=now, **later)
         if begun and deferred:
             _owe_again([one.row.id for one in some], now, on)
+    doubtful = [one.row.id for one in results if one.reply.outcome is Outcome.UNCERTAIN]
+    if doubtful and the_config().mail.uncertain is Uncertain.RESEND:
+        _send_again(doubtful, now, on)
 
 
 def _told(results: Iterable[Result]) -> str:
@@ -198,8 +203,15 @@ def _record(*, begun: bool, deferred: bool) -> Prepared:
 
 
 def _was_begun(given: sa.Subquery) -> sa.ColumnElement[bool]:
+    """Its attempt is the last one, and nothing has come of it. What is pending and has an attempt was uncertain, and is
+    to go again."""
+    known = given.c.state.in_((DeliveryState.ACCEPTED, DeliveryState.REFUSED))
     return sa.and_(
-        Delivery.attempt == given.c.attempt, Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNCERTAIN))
+        Delivery.attempt == given.c.attempt,
+        sa.or_(
+            Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNCERTAIN)),
+            sa.and_(Delivery.state == DeliveryState.PENDING, known),
+        ),
     )
 
 
@@ -220,9 +232,7 @@ _RECORDS = {
 
 def _owe_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
     """Of shards that nobody works on any more, let somebody look at them again, and at their edition."""
-    owed = sa.select(Delivery.edition_id, Delivery.shard).where(
-        Delivery.id.in_(ids), Delivery.state == DeliveryState.DEFERRED
-    )
+    owed = sa.select(Delivery.edition_id, Delivery.shard).where(Delivery.id.in_(ids), Delivery.state.in_(DUE))
     for edition_id, number in on.execute(owed.distinct()).all():
         left = sa.exists().where(
             Shard.edition_id == edition_id, Shard.number == number, Shard.lease.is_(None), Shard.due_at.is_(None)
@@ -236,6 +246,16 @@ def _owe_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
                 .where(Edition.id == edition_id, Edition.state == EditionState.SENT)
                 .values(state=EditionState.SENDING, sent_at=None)
             )
+
+
+def _send_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
+    """What has just become uncertain goes again in a while, by the config's word: once, so that nobody gets three."""
+    on.execute(
+        sa.update(DELIVERIES)
+        .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.UNCERTAIN, Delivery.decision.is_(None))
+        .values(state=DeliveryState.PENDING, decision=Doubt.RESEND, next_attempt_at=now + RETRIES[0])
+    )
+    _owe_again(ids, now, on)
 
 
 def cancel(edition_id: int, now: datetime) -> None:
@@ -322,9 +342,10 @@ def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
 
 
 def _finish(now: datetime) -> int:
-    finished = db.session.scalars(
-        sa.select(Edition).where(Edition.state == EditionState.SENDING, ~shards.are_open(Edition.id))
-    ).all()
+    over = _GOING_OUT.where(~shards.are_open(Edition.id))
+    # Locked, and looked at again: somebody may have said just now that a copy goes again.
+    going = [edition_to_decide(id) for id in db.session.scalars(over.order_by(Edition.slot_id, Edition.id)).all()]
+    finished = [edition for edition in going if db.session.scalar(over.where(Edition.id == edition.id)) is not None]
     for edition in finished:
         if edition.reason is not None and not _reached_anybody(edition.id):
             edition.state = EditionState.CANCELLED
@@ -339,5 +360,7 @@ def _finish(now: datetime) -> int:
 
 def _reached_anybody(edition_id: int) -> bool:
     """Whether somebody has it, or may have it. Then it is part of what was published, however it ended."""
-    got_it = Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN))
+    got_it = sa.or_(
+        Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)), Delivery.decision == Doubt.RESEND
+    )
     return bool(db.session.scalar(sa.select(sa.exists().where(Delivery.edition_id == edition_id, got_it))))

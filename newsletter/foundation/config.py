@@ -83,6 +83,14 @@ class SmtpSecurity(StrEnum):
     TLS = "tls"
 
 
+class Uncertain(StrEnum):
+    """What becomes of a mail of which nobody can know whether the relay has it: staff are asked, or it goes once
+    more."""
+
+    ASK = "ask"
+    RESEND = "resend"
+
+
 class DkimConfig(Section):
     """A key that signs what comes from a domain; its public half stands in the DNS at selector._domainkey.domain."""
 
@@ -107,6 +115,7 @@ class MailConfig(Section):
     final_timeout_seconds: float = Field(default=300, gt=0, le=3600)
     connections: int = Field(default=8, ge=1, le=64)
     mails_per_connection: int = Field(default=1000, ge=1)
+    uncertain: Uncertain = Uncertain.ASK
     bounce_address: str | None = None
     dkim: tuple[DkimConfig, ...] = ()
 

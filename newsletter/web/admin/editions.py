@@ -7,8 +7,7 @@ from datetime import datetime
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from newsletter.delivery import audience, checking, correcting, releasing
-from newsletter.delivery.models import skips_of, states_of, states_of_each
+from newsletter.delivery import audience, checking, correcting, releasing, reporting
 from newsletter.editions import adding, publishing, rendering
 from newsletter.editions.models import (
     Edition,
@@ -42,7 +41,7 @@ def show_all() -> str:
     return render_template(
         "admin/editions.html",
         editions=latest,
-        counts=states_of_each([one.id for one in latest]),
+        counts=reporting.glance(latest),
         newsletters=newsletters(),
         slots=slots(),
         may_edit=me().may(Right.EDIT),
@@ -59,14 +58,15 @@ def slots() -> list[tuple[int, str]]:
 def show(id: int) -> str:
     shown, now = edition(id), the_clock().now()
     findings = checking.findings(shown, now)
+    report = reporting.report(shown, now) if shown.frozen_at is not None else None
     blocked = shown.state is EditionState.DRAFTED and any(one.blocking for one in findings)
     return render_template(
         "admin/edition.html",
         edition=shown,
         revision=shown.revision,
         pinned={mark.story_id for mark in marks_of(shown.newsletter_id) if mark.mark is Mark.PINNED},
-        states=[(state.value, count) for state, count in states_of(id).items()],
-        skips=skips_of(id),
+        report=report,
+        counted=report.counted if report else None,
         received=correcting.received(shown),
         others=others_of_the_day(shown),
         corrects=db.session.get(Revision, shown.corrects_id) if shown.corrects_id else None,
