@@ -25,8 +25,8 @@ from newsletter.foundation.database import db, transaction
 from newsletter.foundation.text import one_line
 from newsletter.subscribers.models import Subscriber
 
-AT_ONCE = 20_000
-"""Up to so many rows are counted whenever somebody asks."""
+AT_ONCE = 2000
+"""Up to so many rows are counted whenever somebody asks; a list of sixty such editions is still a page."""
 
 REST = 20
 """So many times as long as counting took, it is left alone."""

@@ -250,11 +250,10 @@ def _owe_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
 
 def _send_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
     """What has just become uncertain goes again in a while, by the config's word: once, so that nobody gets three."""
-    on.execute(
-        sa.update(DELIVERIES)
-        .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.UNCERTAIN, Delivery.decision.is_(None))
-        .values(state=DeliveryState.PENDING, decision=Doubt.RESEND, next_attempt_at=now + RETRIES[0])
-    )
+    at = now + RETRIES[0]
+    first = Delivery.id.in_(ids), Delivery.state == DeliveryState.UNCERTAIN, Delivery.decision.is_(None)
+    again = {"state": DeliveryState.PENDING, "decision": Doubt.RESEND, "next_attempt_at": at}
+    on.execute(sa.update(DELIVERIES).where(*first, shards.goes_on(at)).values(**again))
     _owe_again(ids, now, on)
 
 

@@ -298,8 +298,10 @@ def _last_shard(edition_id: int) -> int:
 def _shards_with(found: Edition, wanted: Wanted) -> tuple[int, ...] | None:
     """Where the rows of a rare state were when a large edition was counted; None when they may be anywhere."""
     state = DeliveryState.UNCERTAIN if wanted.undecided else wanted.state
-    last = counting.kept([found.id]).get(found.id) if counting.is_large(found) else None
-    if state is None or last is None or state not in last.where:
+    if state is None or not counting.is_large(found):
+        return None
+    last = counting.kept([found.id]).get(found.id)
+    if last is None or state not in last.where:
         return None
     return tuple(sorted({WELCOME, *last.where[state]}))
 
@@ -322,6 +324,15 @@ def row_to(edition_id: int, normalised: str) -> Row | None:
         _ROW.where(Delivery.edition_id == edition_id, Delivery.subscriber_id == reader.id)
     ).first()
     return Row(*found) if found else None
+
+
+def undecided(found: Edition) -> Iterator[Row]:
+    """Every uncertain row that asks for a hand."""
+    after: Place | None = BEGINNING
+    while after is not None:
+        page = rows_of(found, Wanted(undecided=True), after)
+        yield from page.rows
+        after = page.after
 
 
 def every_row(edition_id: int) -> Iterator[Row]:

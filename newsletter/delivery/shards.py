@@ -172,10 +172,16 @@ def free_orphans(now: datetime) -> int:
     for shard in db.session.scalars(ran_out.execution_options(populate_existing=True)).all():
         if the_config().mail.uncertain is Uncertain.RESEND:
             again = {"state": DeliveryState.PENDING, "decision": Doubt.RESEND, "next_attempt_at": now}
-            orphans += _end_sending(shard, now, again, Delivery.decision.is_(None))
+            orphans += _end_sending(shard, now, again, Delivery.decision.is_(None), goes_on(now))
         orphans += _end_sending(shard, now, {"state": DeliveryState.UNCERTAIN})
         _end(shard)
     return orphans
+
+
+def goes_on(at: datetime) -> sa.ColumnElement[bool]:
+    """Of rows: whether they can still go out at that moment, as far as their edition and their end are concerned."""
+    ends = sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
+    return sa.exists().where(Edition.id == Delivery.edition_id, Edition.reason.is_(None), ends > at)
 
 
 def _end_sending(shard: Shard, now: datetime, values: dict[str, Any], *which: sa.ColumnElement[bool]) -> int:

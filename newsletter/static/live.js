@@ -17,7 +17,7 @@
         // The next look may find it there again.
       }
     }
-    setTimeout(look, 3000);
+    setTimeout(look, 5000);
   };
-  setTimeout(look, 3000);
+  setTimeout(look, 5000);
 })();

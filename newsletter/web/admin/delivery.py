@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from flask import Response, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
@@ -224,9 +225,10 @@ COLUMNS = (
 
 
 def _lines(edition_id: int) -> Iterator[str]:
-    yield _line(COLUMNS)
-    for row in reporting.every_row(edition_id):
-        yield _line(_cells(row))
+    yield _text([COLUMNS])
+    rows = reporting.every_row(edition_id)
+    while some := list(islice(rows, 500)):
+        yield _text(map(_cells, some))
 
 
 def _cells(row: Row) -> tuple[object, ...]:
@@ -245,9 +247,9 @@ def _cells(row: Row) -> tuple[object, ...]:
     )
 
 
-def _line(cells: tuple[object, ...]) -> str:
+def _text(rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
-    csv.writer(out).writerow([harmless(str(cell)) if cell is not None else "" for cell in cells])
+    csv.writer(out).writerows([harmless("" if cell is None else str(cell)) for cell in row] for row in rows)
     return out.getvalue()
 
 

@@ -8,6 +8,8 @@ from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.delivery import audience, checking, correcting, releasing, reporting
+from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.reporting import Report
 from newsletter.editions import adding, publishing, rendering
 from newsletter.editions.models import (
     Edition,
@@ -67,10 +69,10 @@ def show(id: int) -> str:
         pinned={mark.story_id for mark in marks_of(shown.newsletter_id) if mark.mark is Mark.PINNED},
         report=report,
         counted=report.counted if report else None,
-        received=correcting.received(shown),
+        received=_received(shown, report),
         others=others_of_the_day(shown),
         corrects=db.session.get(Revision, shown.corrects_id) if shown.corrects_id else None,
-        audience_now=audience.expected(shown),
+        audience_now=audience.expected(shown) if shown.frozen_at is None else shown.audience or 0,
         findings=findings,
         may_edit=me().may(Right.EDIT),
         may_send=me().may(Right.SEND),
@@ -80,6 +82,16 @@ def show(id: int) -> str:
         nothing_starts=_nothing_starts(shown, now),
         seconds_left=_seconds_left(shown, now),
     )
+
+
+def _received(shown: Edition, report: Report | None) -> list[tuple[Revision, int]]:
+    """The revisions that readers may have, each with how many. Where there is one only, its figures are there."""
+    sealed = [one for one in shown.revisions if one.sealed_at is not None]
+    if report is None or report.counted is None or len(sealed) != 1:
+        return correcting.received(shown)
+    states = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN, DeliveryState.SENDING)
+    copies = sum(report.counted.states[state] + report.welcome.get(state, 0) for state in states)
+    return [(sealed[0], copies)] if copies else []
 
 
 def actions_of(shown: Edition) -> set[str]:

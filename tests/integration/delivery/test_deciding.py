@@ -321,6 +321,26 @@ def test_a_mail_whose_answer_never_came_goes_again_in_a_while_and_once(eager: Ho
     assert len(relay.octets) == 2, "one of them may have arrived, or both"
 
 
+def test_what_could_only_expire_does_not_go_again_by_itself(eager: House) -> None:
+    _, edition_id = sending(eager, ANN, BOB)
+    eager.clock.at = eager.clock.at.replace(hour=17, minute=56)
+    with eager.app.app_context():
+        start(leased(eager)[0], eager.now)
+    eager.clock.at = eager.clock.at.replace(hour=18, minute=6)
+    eager.work()
+    assert ledger_of(eager, edition_id) == {"uncertain": 1, "skipped(expired)": 1}
+
+
+def test_an_answer_that_never_came_shortly_before_the_end_stays_uncertain(
+    eager: House, relay: MisbehavingRelay
+) -> None:
+    relay.answer = at("dot", HANG_UP)
+    _, edition_id = sending(eager, ANN)
+    eager.clock.at = eager.clock.at.replace(hour=17, minute=56)
+    eager.work()
+    assert ledger_of(eager, edition_id) == {"uncertain": 1}
+
+
 def test_a_row_says_what_was_decided_and_nothing_else(house: House) -> None:
     _, edition_id, _ = doubtful(house, ANN)
     with house.app.app_context(), pytest.raises(sa.exc.IntegrityError), transaction() as session:

@@ -162,7 +162,7 @@ def test_support_sees_everything_and_decides_nothing(house: House) -> None:
     assert sheet.buttons() == ["Look"]
 
 
-def test_the_edition_s_page_and_home_lead_there(house: House) -> None:
+def test_the_edition_s_page_says_what_asks_for_a_hand_and_leads_there(house: House) -> None:
     _, edition_id = ledger_with(house, *DOUBTFUL)
     sheet = open_page(signed_in(house), f"/admin/editions/{edition_id}")
     assert "2 copies are uncertain, and somebody should decide about them." in sheet.words
