@@ -380,6 +380,24 @@ def test_every_row_that_is_wanted_is_on_one_page_and_one_only(
         )
 
 
+def test_a_page_of_a_rare_state_reads_no_more_shards_than_it_has_rows(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.delivery.shards.SIZE", 2)
+    monkeypatch.setattr(counting, "AT_ONCE", 0)
+    every = [Copy(f"u{n}@mail.example", "uncertain" if n % 4 else "accepted") for n in range(24)]
+    _, edition_id = ledger_with(house, *every)
+    asked(house, edition_id, afresh=True)
+    for limit in (1, 2, 5):
+        found = looked_for(house, edition_id, Wanted(undecided=True), limit)
+        assert sorted(map(str, found)) == sorted(one.address for one in every if one.state == "uncertain")
+    with house.app.app_context():
+        edition = db.session.get_one(Edition, edition_id)
+        assert [row.address for row in reporting.undecided(edition)] == looked_for(
+            house, edition_id, Wanted(undecided=True)
+        )
+
+
 def test_a_reader_s_copy_is_found_by_the_whole_address(house: House) -> None:
     _, edition_id = ledger_with(house, *MIXED)
     with house.app.app_context():
