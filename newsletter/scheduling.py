@@ -21,7 +21,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from newsletter.delivery import bounces, housekeeping, proposing, releasing, watching
+from newsletter.delivery import bounces, counting, housekeeping, proposing, releasing, watching
 from newsletter.editions import publishing
 from newsletter.editions.models import Edition, EditionKind, EditionState, editions_in
 from newsletter.foundation import leases, safety
@@ -63,6 +63,7 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
         Tick("compose", 5, publishing.draft_due),
         Tick("send", 5, releasing.release_due),
         Tick("drafts", 10, proposing.propose_due),
+        Tick("count", 5, counting.count_due),
         Tick("bounces", 60, bounces.poll_due),
         Tick("watch", 60, watching.watch),
         Tick("alerts", 20, _alerts),

@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from newsletter.cli.root import as_json, fail, in_app, in_newsletter, main, show
-from newsletter.delivery import checking, correcting, ending, releasing
-from newsletter.delivery.models import states_of
+from newsletter.delivery import checking, correcting, deciding, ending, releasing, reporting
+from newsletter.delivery.counting import Domain
+from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.reporting import Report, Row
 from newsletter.editions import adding, publishing, rendering
 from newsletter.editions.models import Edition, EditionUnknown, edition_of
 from newsletter.foundation.audit import COMMAND
@@ -306,12 +308,123 @@ def edition_resume(slug: str | None, day: datetime | None, slot_id: int | None, 
 @as_json
 @in_app
 def edition_report(slug: str | None, day: datetime | None, slot_id: int | None, number: int, json_: bool) -> None:
-    """How many deliveries of an edition are in each state; together they are its audience."""
+    """Where the copies of an edition are: states, which add up to its audience, rate, domains, and what servers said.
+
+    A million copies take some seconds to count.
+    """
     found = _existing(slug, day, slot_id, number)
-    states = {state.value: count for state, count in states_of(found.id).items()}
+    report = reporting.report(found, the_clock().now(), afresh=True)
     if json_:
-        click.echo(json.dumps({"state": found.state, "audience": found.audience, "deliveries": states}))
-        return
+        click.echo(json.dumps(_report_data(found, report), ensure_ascii=False, default=str))
+    else:
+        _print_report(found, report)
+
+
+def _report_data(found: Edition, report: Report) -> dict[str, Any]:
+    figures = asdict(report.counted) if report.counted else {}
+    return {
+        "state": found.state,
+        "audience": found.audience,
+        "deliveries": figures.get("states", {}),
+        "skipped": figures.get("skips", {}),
+        "welcome_copies": report.welcome,
+        "uncertain_undecided": report.undecided,
+        "per_second": report.outlook.rate,
+        "over_at": report.outlook.over_at,
+        "why": report.outlook.why,
+        "domains": figures.get("domains", []),
+        "replies": figures.get("reasons", []),
+    }
+
+
+def _print_report(found: Edition, report: Report) -> None:
     click.echo(f"{_named(found)} is {found.state}, audience {found.audience or 0}")
-    for state, count in states.items():
+    if report.counted is None:
+        return
+    for state, count in report.counted.states.items():
         click.echo(f"  {state:<10} {count:>9}")
+        if state is DeliveryState.SKIPPED:
+            for reason, skipped in report.counted.skips.items():
+                click.echo(f"    {reason:<10} {skipped:>7}")
+    if report.welcome:
+        copies = ", ".join(f"{count} {state}" for state, count in report.welcome.items())
+        click.echo(f"  besides, welcome copies: {copies}")
+    _print_outlook(found, report)
+    _print_domains("The slowest domains, where copies were put off:", report.slowest)
+    _print_domains("Domains that refused copies:", report.refusing)
+    _print_domains("The largest domains:", report.largest)
+    if report.counted.reasons:
+        click.echo("What servers said:")
+    for one in report.counted.reasons[:20]:
+        click.echo(f"  {one.count:>9} {one.state:<10} {one.gist or '(nothing)'}")
+    if report.undecided:
+        click.echo(f"Uncertain, and for you to decide: {report.undecided}. See: newsletter edition uncertain")
+
+
+def _print_outlook(found: Edition, report: Report) -> None:
+    if report.outlook.rate is not None and report.outlook.over_at is not None:
+        click.echo(f"{report.outlook.rate:,.1f} a second; over at about {_at(report.outlook.over_at, found)}.")
+    if report.outlook.why:
+        click.echo(report.outlook.why)
+
+
+def _print_domains(title: str, domains: list[Domain]) -> None:
+    if not domains:
+        return
+    click.echo(f"{title}\n  {'copies':>9} {'accepted':>9} {'deferred':>9} {'refused':>9} {'uncertain':>9}")
+    for one in domains:
+        figures = (one.copies, one.accepted, one.deferred, one.refused, one.uncertain)
+        click.echo(f"  {' '.join(f'{figure:>9}' for figure in figures)}  {one.name or 'erased readers'}")
+
+
+@edition.command("uncertain")
+@of_existing
+@click.option("--resend", "act", flag_value="resend", help="Send them all again; a reader may get two.")
+@click.option("--leave", "act", flag_value="leave", help="Leave them all as they are; a reader may have none.")
+@click.option("--count", metavar="N", help="Their number, typed where they are more than 100.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@in_app
+def edition_uncertain(
+    slug: str | None,
+    day: datetime | None,
+    slot_id: int | None,
+    number: int,
+    act: str | None,
+    count: str | None,
+    yes: bool,
+    json_: bool,
+) -> None:
+    """List the copies of which nobody can know whether their readers have them, or decide about them all."""
+    found = _existing(slug, day, slot_id, number)
+    if act is None:
+        rows = [_doubt(row) for row in reporting.undecided(found)]
+        show(rows, json_, _doubt_line, "No copy is uncertain, or all of them are decided about.")
+        return
+    if not yes and count is None:
+        count = _confirmed(found, act)
+    decide = deciding.resend_all if act == "resend" else deciding.leave_all
+    decided = decide(found.id, the_clock().now(), COMMAND, count)
+    click.echo(f"{'To go again' if act == 'resend' else 'Left as they are'}: {decided.done}")
+    if decided.not_done:
+        click.echo(f"They stay uncertain: {decided.why_not}")
+
+
+def _confirmed(found: Edition, act: str) -> str | None:
+    """What was typed where a number is asked for. Ends the command when nobody agrees."""
+    waiting = sum(1 for _ in reporting.undecided(found))
+    price = "Who has one already gets two." if act == "resend" else "Who has none gets none."
+    ask = f"{act.capitalize()} {waiting} uncertain copies of {_named(found)}? {price}"
+    if waiting > deciding.TYPED_ABOVE:
+        return str(click.prompt(f"{ask} Type their number", err=True))
+    if not click.confirm(ask, err=True):
+        fail("nothing was changed.")
+    return None
+
+
+def _doubt(row: Row) -> dict[str, Any]:
+    return {"delivery": row.id, "address": row.address, "last_reply": row.last_reply, "since": row.updated_at}
+
+
+def _doubt_line(row: dict[str, Any]) -> str:
+    return f"{row['address'] or 'erased'}  {row['last_reply'] or 'no answer'}  since {row['since']:%Y-%m-%d %H:%M} UTC"

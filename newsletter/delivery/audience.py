@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.delivery import shards
-from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, SkipReason
+from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, Doubt, SkipReason
 from newsletter.editions.models import Edition, Revision
 from newsletter.foundation.database import db
 from newsletter.mail.suppression import Suppression
@@ -40,8 +40,12 @@ def paused(local_date: date) -> sa.ColumnElement[bool]:
     return sa.and_(Subscription.paused_until.is_not(None), Subscription.paused_until > local_date)
 
 
-MAY_HAVE_IT = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN, DeliveryState.SENDING)
-"""Rows in these states may have reached their reader. Nobody knows yet of one that is on its way."""
+MAY_HAVE_IT = sa.or_(
+    Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN, DeliveryState.SENDING)),
+    Delivery.decision == Doubt.RESEND,
+)
+"""Such rows may have reached their reader. Nobody knows yet of one that is on its way, and nobody knew of one that was
+decided to go again, whatever has come of it since."""
 
 
 def expected(found: Edition) -> int:
@@ -57,7 +61,7 @@ def receivers(edition_id: int) -> dict[int, int]:
     """How many readers have each revision of an edition, or may have it, by the revision's id."""
     rows = db.session.execute(
         sa.select(Delivery.revision_id, sa.func.count())
-        .where(Delivery.edition_id == edition_id, Delivery.state.in_(MAY_HAVE_IT))
+        .where(Delivery.edition_id == edition_id, MAY_HAVE_IT)
         .group_by(Delivery.revision_id)
     )
     return {id: count for id, count in rows if id is not None}
@@ -107,5 +111,5 @@ def _received(query: sa.Select[Any], revision_id: int) -> sa.Select[Any]:
     """Narrowed to the subscriptions to which a revision went, whichever slot they are in by now."""
     edition_id = sa.select(Revision.edition_id).where(Revision.id == revision_id).scalar_subquery()  # has an index
     return query.join(Delivery, Delivery.subscription_id == Subscription.id).where(
-        Delivery.edition_id == edition_id, Delivery.revision_id == revision_id, Delivery.state.in_(MAY_HAVE_IT)
+        Delivery.edition_id == edition_id, Delivery.revision_id == revision_id, MAY_HAVE_IT
     )

@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
-from newsletter.delivery.models import COUNTED, Delivery, DeliveryKind, RateMinute, Shard, counted, skips_of, states_of
+from newsletter.delivery.models import (
+    COUNTED,
+    Delivery,
+    DeliveryKind,
+    DeliveryTally,
+    RateMinute,
+    Shard,
+    counted,
+    skips_of,
+    states_of,
+)
 from newsletter.editions.models import Edition, EditionState
 from newsletter.foundation import audit
 from newsletter.foundation.alerts import Alert
@@ -74,5 +84,6 @@ def _only_counts(edition_id: int, now: datetime) -> int:
                 welcome_copies=db.session.scalar(welcome),
             )
     with transaction() as session:
-        session.execute(sa.delete(Shard).where(Shard.edition_id == edition_id))
+        for table in (Shard, DeliveryTally):
+            session.execute(sa.delete(table).where(table.edition_id == edition_id))
     return forget(Kept(Delivery, Delivery.updated_at, timedelta(), (Delivery.edition_id == edition_id,)), now)

@@ -17,10 +17,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from newsletter.delivery import shards
-from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Shard, SkipReason
+from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Doubt, Shard, SkipReason
 from newsletter.delivery.shards import IS_DUE, STOPPED, Claimed
-from newsletter.editions.models import Edition, EditionState, Revision
+from newsletter.editions.models import Edition, EditionState, Revision, edition_to_decide
 from newsletter.foundation import alerts
+from newsletter.foundation.config import Uncertain, the_config
 from newsletter.foundation.database import Book, Prepared, db, recordset, transaction
 from newsletter.foundation.safety import IS_HALTED
 from newsletter.mail.smtp import Outcome, Reply
@@ -41,8 +42,7 @@ def keep(
 ) -> set[int]:
     """In one commit: be believed for longer to work on what one has leased, write down results (`record`), and begin
     rows (`start`). Says which rows are begun. The same again is no error."""
-    usual = all(one.attempt is not None and one.reply.outcome is not Outcome.DEFERRED for one in results)
-    if not (book.is_far and usual):
+    if not (book.is_far and _are_usual(results, rows)):
         with book.transaction() as on:
             shards.renew(lease, now, on)
             record(results, now, on)
@@ -54,6 +54,13 @@ def keep(
         with book.transaction() as on:
             _say_why_not([row for row in rows if row.id not in started], now, on)
     return started
+
+
+def _are_usual(results: Sequence[Result], rows: Sequence[Claimed]) -> bool:
+    """Nothing else follows from them, and no row is written twice."""
+    known = (Outcome.ACCEPTED, Outcome.REFUSED)
+    usual = all(one.attempt is not None and one.reply.outcome in known for one in results)
+    return usual and {one.row.id for one in results}.isdisjoint(row.id for row in rows)
 
 
 @Prepared
@@ -109,10 +116,10 @@ def _starting(given: sa.Subquery, is_ours: sa.ColumnElement[bool]) -> ReturningU
             Delivery.id == given.c.id,
             is_ours,
             sa.or_(IS_DUE, begun),
-            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, _ends() > NOW),
+            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, ends() > NOW),
             ~IS_HALTED,
-            sa.exists().where(*_reads_on(Delivery.local_date)),
-            ~sa.exists().where(*_is_suppressed()),
+            sa.exists().where(*reads_on(Delivery.local_date)),
+            ~sa.exists().where(*is_suppressed()),
             ~sa.exists().where(*shards.is_sealed(Delivery.edition_id), Revision.id > given.c.revision_id),
         )
         .values(
@@ -132,12 +139,12 @@ def _is_leased(given: sa.Subquery) -> sa.ColumnElement[bool]:
     )
 
 
-def _ends() -> sa.ColumnElement[datetime]:
+def ends() -> sa.ColumnElement[datetime]:
     """When a row expires: with its edition, unless it has an end of its own. To be joined with its edition."""
     return sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
 
 
-def _reads_on(
+def reads_on(
     local_date: sa.ColumnElement[date] | sa.orm.InstrumentedAttribute[date],
 ) -> tuple[sa.ColumnElement[bool], ...]:
     return (
@@ -147,7 +154,7 @@ def _reads_on(
     )
 
 
-def _is_suppressed() -> tuple[sa.ColumnElement[bool], ...]:
+def is_suppressed() -> tuple[sa.ColumnElement[bool], ...]:
     return (
         Subscriber.id == Delivery.subscriber_id,
         Suppression.address_hash == Subscriber.address_hash,
@@ -174,10 +181,10 @@ def _skip(condition: sa.ColumnElement[bool]) -> Prepared:
 
 _ACTIVE = sa.exists().where(Subscription.id == Delivery.subscription_id, Subscription.state == SubscriptionState.ACTIVE)
 _SKIPS = (
-    (_skip(sa.exists().where(*_is_suppressed())), SkipReason.SUPPRESSED),
+    (_skip(sa.exists().where(*is_suppressed())), SkipReason.SUPPRESSED),
     (_skip(~_ACTIVE), SkipReason.LEFT),
-    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, _ends() <= NOW)), SkipReason.EXPIRED),
-    (_skip(~sa.exists().where(*_reads_on(Delivery.local_date))), SkipReason.PAUSED),
+    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, ends() <= NOW)), SkipReason.EXPIRED),
+    (_skip(~sa.exists().where(*reads_on(Delivery.local_date))), SkipReason.PAUSED),
 )
 
 
@@ -193,7 +200,8 @@ def record(results: Sequence[Result], now: datetime, on: Connection) -> None:
     """Write what came of attempts, in the caller's transaction `on` a connection.
 
     A result carries its attempt's name; a late one still settles a row that became uncertain meanwhile (rule 11), and
-    brings its edition back to work if the reader is still owed the mail.
+    brings its edition back to work if the reader is still owed the mail. One that was to go again and has not begun is
+    settled by it too, if it says that the reader has the mail, or never will.
     """
     kinds: dict[tuple[bool, bool], list[Result]] = {}
     for one in results:
@@ -203,6 +211,9 @@ def record(results: Sequence[Result], now: datetime, on: Connection) -> None:
         _RECORDS[begun, deferred](on, told=_told(some), now=now, **later)
         if begun and deferred:
             _owe_again([one.row.id for one in some], now, on)
+    doubtful = [one.row.id for one in results if one.reply.outcome is Outcome.UNCERTAIN]
+    if doubtful and the_config().mail.uncertain is Uncertain.RESEND:
+        _send_again(doubtful, now, on)
 
 
 def _told(results: Iterable[Result]) -> str:
@@ -236,8 +247,17 @@ def _recording(dialect: str, *, begun: bool, deferred: bool) -> sa.Update:
 
 
 def _was_begun(told: sa.Subquery) -> sa.ColumnElement[bool]:
-    open_ = sa.or_(Delivery.state == DeliveryState.SENDING, Delivery.state == DeliveryState.UNCERTAIN)
-    return sa.and_(Delivery.attempt == told.c.attempt, open_)
+    """Its attempt is the last one, and nothing has come of it. What is pending and has an attempt was uncertain, and is
+    to go again."""
+    known = sa.or_(told.c.state == DeliveryState.ACCEPTED, told.c.state == DeliveryState.REFUSED)
+    return sa.and_(
+        Delivery.attempt == told.c.attempt,
+        sa.or_(
+            Delivery.state == DeliveryState.SENDING,
+            Delivery.state == DeliveryState.UNCERTAIN,
+            sa.and_(Delivery.state == DeliveryState.PENDING, known),
+        ),
+    )
 
 
 def _deferred(uncounted: int) -> dict[str, Any]:
@@ -257,9 +277,7 @@ _RECORDS = {
 
 def _owe_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
     """Of shards that nobody works on any more, let somebody look at them again, and at their edition."""
-    owed = sa.select(Delivery.edition_id, Delivery.shard).where(
-        Delivery.id.in_(ids), Delivery.state == DeliveryState.DEFERRED
-    )
+    owed = sa.select(Delivery.edition_id, Delivery.shard).where(Delivery.id.in_(ids), IS_DUE)
     for edition_id, number in on.execute(owed.distinct()).all():
         left = sa.exists().where(
             Shard.edition_id == edition_id, Shard.number == number, Shard.lease.is_(None), Shard.due_at.is_(None)
@@ -273,6 +291,15 @@ def _owe_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
                 .where(Edition.id == edition_id, Edition.state == EditionState.SENT)
                 .values(state=EditionState.SENDING, sent_at=None)
             )
+
+
+def _send_again(ids: Sequence[int], now: datetime, on: Connection) -> None:
+    """What has just become uncertain goes again in a while, by the config's word: once, so that nobody gets three."""
+    at = now + RETRIES[0]
+    first = Delivery.id.in_(ids), Delivery.state == DeliveryState.UNCERTAIN, Delivery.decision.is_(None)
+    again = {"state": DeliveryState.PENDING, "decision": Doubt.RESEND, "next_attempt_at": at}
+    on.execute(sa.update(DELIVERIES).where(*first, shards.goes_on(at)).values(**again))
+    _owe_again(ids, now, on)
 
 
 def cancel(edition_id: int, now: datetime) -> None:
@@ -359,9 +386,10 @@ def _expire(now: datetime, *which: sa.ColumnElement[bool]) -> int:
 
 
 def _finish(now: datetime) -> int:
-    finished = db.session.scalars(
-        sa.select(Edition).where(Edition.state == EditionState.SENDING, ~shards.are_open(Edition.id))
-    ).all()
+    over = _GOING_OUT.where(~shards.are_open(Edition.id))
+    # Locked, and looked at again: somebody may have said just now that a copy goes again.
+    going = [edition_to_decide(id) for id in db.session.scalars(over.order_by(Edition.slot_id, Edition.id)).all()]
+    finished = [edition for edition in going if db.session.scalar(over.where(Edition.id == edition.id)) is not None]
     for edition in finished:
         if edition.reason is not None and not _reached_anybody(edition.id):
             edition.state = EditionState.CANCELLED
@@ -376,5 +404,7 @@ def _finish(now: datetime) -> int:
 
 def _reached_anybody(edition_id: int) -> bool:
     """Whether somebody has it, or may have it. Then it is part of what was published, however it ended."""
-    got_it = Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN))
+    got_it = sa.or_(
+        Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)), Delivery.decision == Doubt.RESEND
+    )
     return bool(db.session.scalar(sa.select(sa.exists().where(Delivery.edition_id == edition_id, got_it))))

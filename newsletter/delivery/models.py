@@ -42,13 +42,22 @@ class DeliveryKind(StrEnum):
     CORRECTION = "correction"
 
 
+class Doubt(StrEnum):
+    """What was decided about a row that was uncertain: it goes again, by a person's word or the config's, or it stays
+    as it is."""
+
+    RESEND = "resend"
+    LEAVE = "leave"
+
+
 class Delivery(Base):
     """One edition to one subscriber.
 
     It has no foreign keys, because freezing an audience of a million must take seconds (rule 8); a test looks for
     orphans. No index has a column that sending changes, so that PostgreSQL can put a row's new version beside the old
     one (heap-only tuples); which rows are due is found by their `shard`. `attempt` names the attempt whose result may
-    be recorded. `finish_by` is its own end, where that is not its edition’s.
+    be recorded. `finish_by` is its own end, where that is not its edition’s. `decision` is what became of a doubt, and
+    whoever was decided to get it again may have it, whatever its state is by now.
     """
 
     __tablename__ = "deliveries"
@@ -84,6 +93,7 @@ class Delivery(Base):
     finish_by: Mapped[datetime | None]
     last_reply: Mapped[str | None] = mapped_column(sa.String(500))
     updated_at: Mapped[datetime]
+    decision: Mapped[Doubt | None] = mapped_column(words(Doubt))
 
 
 WELCOME = 0
@@ -104,6 +114,21 @@ class Shard(Base):
     due_at: Mapped[datetime | None] = mapped_column(index=True)
     lease: Mapped[str | None] = mapped_column(sa.String(32), index=True)
     lease_until: Mapped[datetime | None]
+
+
+class DeliveryTally(Base):
+    """What a large edition's ledger added up to when it was last counted, which takes longer than a page may.
+
+    `seconds` is how long it took. `figures` are those of counting.py. `stale`: somebody has decided something since.
+    """
+
+    __tablename__ = "delivery_tallies"
+
+    edition_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    as_of: Mapped[datetime]
+    seconds: Mapped[float]
+    figures: Mapped[dict[str, Any]]
+    stale: Mapped[bool] = mapped_column(default=False)
 
 
 Counts = dict[DeliveryState, int]

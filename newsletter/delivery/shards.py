@@ -10,14 +10,15 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Shard
+from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Doubt, Shard
 from newsletter.editions.models import Edition, EditionState, Revision
+from newsletter.foundation.config import Uncertain, the_config
 from newsletter.foundation.database import Prepared, db, transaction
 from newsletter.foundation.safety import IS_HALTED
 from newsletter.subscribers.models import Subscriber
@@ -168,19 +169,33 @@ def _end(shard: Shard) -> None:
 
 
 def free_orphans(now: datetime) -> int:
-    """End the leases that have run out, in the caller's transaction, and say how many rows are uncertain for that."""
+    """End the leases that have run out, in the caller's transaction, and say how many rows were on their way. They are
+    uncertain; or, where the config says so, they go again, each once."""
     ran_out = sa.select(Shard).where(Shard.lease_until <= now).with_for_update(skip_locked=True)
     orphans = 0
     for shard in db.session.scalars(ran_out.execution_options(populate_existing=True)).all():
-        doubted = db.session.execute(
-            sa.update(Delivery)
-            .where(*_of(shard), Delivery.state == DeliveryState.SENDING)
-            .values(state=DeliveryState.UNCERTAIN, updated_at=now)
-            .execution_options(synchronize_session=False)
-        )
-        orphans += int(doubted.rowcount)  # type: ignore[attr-defined]
+        if the_config().mail.uncertain is Uncertain.RESEND:
+            again = {"state": DeliveryState.PENDING, "decision": Doubt.RESEND, "next_attempt_at": now}
+            orphans += _end_sending(shard, now, again, Delivery.decision.is_(None), goes_on(now))
+        orphans += _end_sending(shard, now, {"state": DeliveryState.UNCERTAIN})
         _end(shard)
     return orphans
+
+
+def goes_on(at: datetime) -> sa.ColumnElement[bool]:
+    """Of rows: whether they can still go out at that moment, as far as their edition and their end are concerned."""
+    ends = sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
+    return sa.exists().where(Edition.id == Delivery.edition_id, Edition.reason.is_(None), ends > at)
+
+
+def _end_sending(shard: Shard, now: datetime, values: dict[str, Any], *which: sa.ColumnElement[bool]) -> int:
+    ended = db.session.execute(
+        sa.update(Delivery)
+        .where(*_of(shard), Delivery.state == DeliveryState.SENDING, *which)
+        .values(updated_at=now, **values)
+        .execution_options(synchronize_session=False)
+    )
+    return int(ended.rowcount)  # type: ignore[attr-defined]
 
 
 def open_for(edition_id: int, now: datetime) -> None:

@@ -84,6 +84,14 @@ class SmtpSecurity(StrEnum):
     TLS = "tls"
 
 
+class Uncertain(StrEnum):
+    """What becomes of a mail of which nobody can know whether the relay has it: staff are asked, or it goes once
+    more."""
+
+    ASK = "ask"
+    RESEND = "resend"
+
+
 class DkimConfig(Section):
     """A key that signs what comes from a domain; its public half stands in the DNS at selector._domainkey.domain."""
 
@@ -144,6 +152,7 @@ class NamedRelayConfig(RelayConfig):
 class MailConfig(RelayConfig):
     transport: MailTransport = MailTransport.SMTP
     folder: Path = Path("mail")
+    uncertain: Uncertain = Uncertain.ASK
     bounce_address: str | None = None
     dkim: tuple[DkimConfig, ...] = ()
     relays: tuple[NamedRelayConfig, ...] = ()

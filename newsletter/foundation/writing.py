@@ -68,4 +68,6 @@ def listed(parts: Sequence[str], language: str = ENGLISH, style: Literal["standa
 
 
 def number(n: int, language: str = ENGLISH) -> str:
+    if language == ENGLISH:
+        return f"{n:,}"  # the same, and a page of figures has hundreds
     return format_decimal(n, locale=language)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -16,6 +17,25 @@ from newsletter.web.speaking import language
 
 def moment(at: datetime | None, zone: str = "UTC") -> str:
     return writing.moment(at, zone, language()) if at else ""
+
+
+def clock(at: datetime, zone: str = "UTC", seconds: bool = False) -> str:
+    """A time of day as 05:31, or 05:31:07, in `zone`; UTC says that it is."""
+    return f"{at.astimezone(ZoneInfo(zone)):%H:%M{':%S' if seconds else ''}}{' UTC' if zone == 'UTC' else ''}"
+
+
+def span(length: timedelta) -> str:
+    """How long something took, in the two units that matter; for staff."""
+    seconds = max(0, round(length.total_seconds()))
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def rate(a_second: float) -> str:
+    """So many a second, with a decimal where there are few."""
+    return number(round(a_second)) if a_second >= 10 else f"{a_second:.1f}"
 
 
 def day(of: date) -> str:
@@ -41,6 +61,7 @@ def listed(parts: Iterable[str], style: Literal["standard", "or"] = "standard") 
 
 def install(app: Flask) -> None:
     app.jinja_env.filters.update(moment=moment, day=day, month=month, place=place, number=number, listed=listed)
+    app.jinja_env.filters.update(clock=clock, span=span, rate=rate)
     app.jinja_env.filters["from_iso"] = datetime.fromisoformat
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"now": the_clock().now()})

@@ -7,8 +7,9 @@ from datetime import datetime
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from newsletter.delivery import audience, checking, correcting, releasing
-from newsletter.delivery.models import skips_of, states_of, states_of_each
+from newsletter.delivery import audience, checking, correcting, releasing, reporting
+from newsletter.delivery.models import DeliveryState
+from newsletter.delivery.reporting import Report
 from newsletter.editions import adding, publishing, rendering
 from newsletter.editions.models import (
     Edition,
@@ -42,7 +43,7 @@ def show_all() -> str:
     return render_template(
         "admin/editions.html",
         editions=latest,
-        counts=states_of_each([one.id for one in latest]),
+        counts=reporting.glance(latest),
         newsletters=newsletters(),
         slots=slots(),
         may_edit=me().may(Right.EDIT),
@@ -59,18 +60,19 @@ def slots() -> list[tuple[int, str]]:
 def show(id: int) -> str:
     shown, now = edition(id), the_clock().now()
     findings = checking.findings(shown, now)
+    report = reporting.report(shown, now) if shown.frozen_at is not None else None
     blocked = shown.state is EditionState.DRAFTED and any(one.blocking for one in findings)
     return render_template(
         "admin/edition.html",
         edition=shown,
         revision=shown.revision,
         pinned={mark.story_id for mark in marks_of(shown.newsletter_id) if mark.mark is Mark.PINNED},
-        states=[(state.value, count) for state, count in states_of(id).items()],
-        skips=skips_of(id),
-        received=correcting.received(shown),
+        report=report,
+        counted=report.counted if report else None,
+        received=_received(shown, report),
         others=others_of_the_day(shown),
         corrects=db.session.get(Revision, shown.corrects_id) if shown.corrects_id else None,
-        audience_now=audience.expected(shown),
+        audience_now=audience.expected(shown) if shown.frozen_at is None else shown.audience or 0,
         findings=findings,
         may_edit=me().may(Right.EDIT),
         may_send=me().may(Right.SEND),
@@ -80,6 +82,16 @@ def show(id: int) -> str:
         nothing_starts=_nothing_starts(shown, now),
         seconds_left=_seconds_left(shown, now),
     )
+
+
+def _received(shown: Edition, report: Report | None) -> list[tuple[Revision, int]]:
+    """The revisions that readers may have, each with how many. Where there is one only, its figures are there."""
+    sealed = [one for one in shown.revisions if one.sealed_at is not None]
+    if report is None or report.counted is None or len(sealed) != 1:
+        return correcting.received(shown)
+    states = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN, DeliveryState.SENDING)
+    copies = sum(report.counted.states[state] + report.welcome.get(state, 0) for state in states)
+    return [(sealed[0], copies)] if copies else []
 
 
 def actions_of(shown: Edition) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,6 +32,7 @@ from tests.integration.subscribers import ANN, SITE, asked, became_reader, every
 from tests.integration.web import NOBODYS, Desk, hire, in_production, signed_in, visitor
 from tests.support import newsroom
 from tests.support.outlets import Piece, publish
+from tests.support.past import went_out
 from tests.support.returning import mail
 
 EVERYBODY = frozenset(Role) | {None}
@@ -112,6 +114,15 @@ DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
     ("admin.editions", "GET"): STAFF,
     ("admin.edition", "GET"): STAFF,
     ("admin.preview", "GET"): STAFF,
+    ("admin.delivery", "GET"): STAFF,
+    ("admin.delivery_progress", "GET"): STAFF,
+    ("admin.delivery_csv", "POST"): OWNERS,
+    ("admin.pause_delivery", "POST"): EDITORS,
+    ("admin.unpause_delivery", "POST"): EDITORS,
+    ("admin.resend_copy", "POST"): EDITORS,
+    ("admin.leave_copy", "POST"): EDITORS,
+    ("admin.resend_copies", "POST"): EDITORS,
+    ("admin.leave_copies", "POST"): EDITORS,
     ("admin.compose", "POST"): EDITORS,
     ("admin.recompose", "POST"): EDITORS,
     ("admin.approve", "POST"): EDITORS,
@@ -161,6 +172,7 @@ def path_of(house: House, rule: Rule, **values: object) -> str:
     with house.app.test_request_context():
         known = {"filename": "newsletter.css", "slug": "morning-post", "form": "html", "token": "x"}
         known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo", "deed": "hold"}
+        known |= {"copy": NOBODYS}
         known |= {"month": "2026-03", "day": "2026-03-03", "slot_id": 1, "number": 1} | values
         path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
     return path.removeprefix("http://")
@@ -168,7 +180,9 @@ def path_of(house: House, rule: Rule, **values: object) -> str:
 
 def furnished(house: House) -> dict[str, dict[str, object]]:
     """A house with something on every page; gives the arguments by endpoint."""
-    story_id = newsroom.found(house).story("Harbor bridge closes", "Harbor Gazette")
+    paper = newsroom.found(house)
+    story_id = paper.story("Harbor bridge closes", "Harbor Gazette")
+    sent = went_out(paper, house.now.date() - timedelta(days=9))
     leave = became_reader(house)
     confirm = asked(house, "new@example.org")
     with house.app.app_context():
@@ -177,6 +191,7 @@ def furnished(house: House) -> dict[str, dict[str, object]]:
         ids = {"admin.subscriber": person.id, "admin.edition": edition.id, "admin.preview": edition.id}
         came = bounces.receive(mail("The roof leaks.", sender="postmaster@example.net"), house.now)
         ids |= {"admin.bounce": came.id, "admin.bounced_mail": came.id}
+        ids |= {"admin.delivery": sent, "admin.delivery_progress": sent}
         ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
     return {
         **{endpoint: {"id": id} for endpoint, id in ids.items()},
