@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from newsletter.delivery import shards
+from newsletter.delivery import lanes, shards
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, Doubt, SkipReason
 from newsletter.editions.models import Edition, Revision
 from newsletter.foundation.database import db
@@ -73,7 +73,7 @@ def frozen(found: Edition, revision: Revision, now: datetime) -> sa.Insert:
     pending = sa.literal(DeliveryState.PENDING.value)
     columns: dict[str, sa.ColumnElement[object]] = {
         "edition_id": sa.literal(found.id),
-        "shard": 1 + (sa.func.row_number().over() - 1) // shards.SIZE,
+        "shard": lanes.shard_numbers(shards.SIZE),  # type: ignore[dict-item]
         "subscriber_id": Subscription.subscriber_id,  # type: ignore[dict-item]
         "subscription_id": Subscription.id,  # type: ignore[dict-item]
         "newsletter_id": sa.literal(found.newsletter_id),

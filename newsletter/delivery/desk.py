@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -137,6 +137,22 @@ class Lane:
             return A_MOMENT
         return self.pace.wait(now) if self.pace else 0.0
 
+    def rests(self, now: float) -> float:
+        """Seconds that it is not worth waiting for; 0 where it is."""
+        return self.pace.rests(now) if self.pace else 0.0
+
+    def is_full(self, enough: int, now: float) -> bool:
+        """Whether no more is to be leased of it."""
+        return len(self.tasks) >= enough or self.rests(now) > 0
+
+    def clear(self) -> list[Task]:
+        """Take all tasks away."""
+        cleared: list[Task] = []
+        with suppress(IndexError):
+            while True:
+                cleared.append(self.tasks.popleft())
+        return cleared
+
     def take(self, now: float) -> Task:
         task = self.tasks.popleft()
         self.under_way += 1
@@ -246,7 +262,7 @@ class Desk:
     def __len__(self) -> int:
         return len(self.tasks) + sum(len(lane.tasks) for lane in self.lanes.values())
 
-    def lay(self, tasks: Iterator[Task], lane: str | None) -> None:
+    def lay(self, tasks: Iterable[Task], lane: str | None) -> None:
         if lane is not None and lane not in self.lanes:
             self.lanes[lane] = self.lane(lane)
         (self.tasks if lane is None else self.lanes[lane].tasks).extend(tasks)

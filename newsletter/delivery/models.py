@@ -104,7 +104,8 @@ class Shard(Base):
     """Some hundred rows of an edition's ledger, which one worker takes on together.
 
     `due_at` is when there is something to do in it again, NULL when all of it is over. `lease` says who works on it,
-    and `lease_until` how long he is believed.
+    and `lease_until` how long he is believed. `lane` is the name in [[mail.domains]] of what all its readers have, as
+    it was at the freeze; NULL when they have none of these.
     """
 
     __tablename__ = "shards"
@@ -114,6 +115,7 @@ class Shard(Base):
     due_at: Mapped[datetime | None] = mapped_column(index=True)
     lease: Mapped[str | None] = mapped_column(sa.String(32), index=True)
     lease_until: Mapped[datetime | None]
+    lane: Mapped[str | None] = mapped_column(sa.String(40))
 
 
 class DeliveryTally(Base):

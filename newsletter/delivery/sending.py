@@ -26,6 +26,7 @@ from newsletter.delivery.hands import Hand
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
 from newsletter.delivery.loop import Loop
+from newsletter.delivery.rates import Limit
 from newsletter.delivery.shards import Claimed, Leased
 from newsletter.editions.models import Revision
 from newsletter.foundation import alerts
@@ -107,7 +108,12 @@ class _Sending:
         self._refused: SenderRefused | None = None
 
     def _lane(self, name: str) -> Lane:
-        raise NotImplementedError
+        """As the config has it now; one that it knows no more has no limits."""
+        wanted = next((one for one in self._job.config.mail.domains if one.name == name), None)
+        if wanted is None:
+            return Lane(name, None, None)
+        limit = Limit(wanted.per_second, wanted.per_hour)
+        return Lane(name, wanted.connections, Pace(f"domains:{name}", limit, self._desk.happened) if limit else None)
 
     def run(self) -> Round:
         try:
@@ -129,6 +135,7 @@ class _Sending:
             while self._hands:
                 self._keep_the_ledger(loop)
                 if not self._stops():
+                    self._put_off_lanes()
                     self._lease()
                     self._hire(loop)
         finally:
@@ -140,8 +147,9 @@ class _Sending:
         return self._fault is not None or self._job.stop.is_set()
 
     def _lease(self) -> None:
-        while len(self._desk) < WAITING and time.monotonic() >= self._look_at:
-            leased = self._durably(lambda: shards.lease(self._job.clock.now(), self._name))
+        while len(self._desk.tasks) < WAITING and time.monotonic() >= self._look_at:
+            full = [lane.name for lane in self._desk.lanes.values() if lane.is_full(WAITING, time.monotonic())]
+            leased = self._durably(partial(self._lease_one, full))
             if leased is None:
                 self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
                 return
@@ -149,7 +157,18 @@ class _Sending:
             self._leased[where], self._left[where] = leased, len(leased.rows)
             self._taken += len(leased.rows)
             letters = self._letters_of(leased.revision_id)
-            self._desk.lay((Task(row, letters) for row in leased.rows), None)
+            self._desk.lay([Task(row, letters, leased.lane) for row in leased.rows], leased.lane)
+
+    def _lease_one(self, full: list[str]) -> Leased | None:
+        return shards.lease(self._job.clock.now(), self._name, full)
+
+    def _put_off_lanes(self) -> None:
+        """Let the shards wait of which nothing may go for a while, so that nobody leases them in vain."""
+        for lane in self._desk.lanes.values():
+            if lane.tasks and (seconds := lane.rests(time.monotonic())):
+                until = self._job.clock.now() + timedelta(seconds=seconds)
+                for task in lane.clear():
+                    self._has_ended(task.row, until)
 
     def _letters_of(self, revision_id: int) -> Letters:
         if revision_id not in self._letters:
@@ -188,7 +207,7 @@ class _Sending:
             loop.tell(wish.answer, granted.get(wish.row.id))
         for result, channel in told:
             self._has_ended(result.row)
-            if result.attempt:
+            if result.attempt and channel.fault is None:
                 self._is_there(channel)
         for one in happened:
             self._look_at_it(one, granted, loop)
@@ -300,13 +319,13 @@ class _Sending:
         for row in self._desk.drop(which):
             self._has_ended(row)
 
-    def _has_ended(self, row: Claimed) -> None:
-        """A row is out of our hands; with the last one of its shard the shard is."""
+    def _has_ended(self, row: Claimed, not_before: datetime | None = None) -> None:
+        """A row is out of our hands; with the last one of its shard the shard is, and is not due before a moment."""
         where = row.edition_id, row.shard
         if where in self._leased:
             self._left[where] -= 1
             if self._left[where] == 0:
-                self._give_back(where, None)
+                self._give_back(where, not_before)
 
     def _give_back(self, where: tuple[int, int], not_before: datetime | None) -> None:
         leased, now = self._leased.pop(where), self._job.clock.now()

@@ -7,7 +7,7 @@ the lease ran out is an orphan.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from newsletter.delivery import lanes
 from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Doubt, Shard
 from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.foundation.config import Uncertain, the_config
@@ -49,42 +50,54 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True)
 class Leased:
-    """The rows of a shard that are due, in the hands of who has the lease."""
+    """The rows of a shard that are due, in the hands of who has the lease, all of one lane or of none."""
 
     edition_id: int
     number: int
     revision_id: int
     lease: str
     rows: tuple[Claimed, ...]
+    lane: str | None
 
 
 def new_lease() -> str:
     return secrets.token_hex(16)
 
 
-def lease(now: datetime, name: str | None = None) -> Leased | None:
+def lease(now: datetime, name: str | None = None, but_not: Collection[str] = ()) -> Leased | None:
     """Lease a shard with due rows, the longest waiting first; None when nothing is due. Welcome copies go before all
-    others: there a person waits who has just confirmed. `name` is who leases, and may have other shards already."""
-    if db.session.scalar(sa.select(~sa.exists().where(Shard.due_at <= now))):
+    others: there a person waits who has just confirmed. `name` is who leases, and may have other shards already. Shards
+    of the lanes in `but_not` are left to wait."""
+    is_due = Shard.due_at <= now, *_outside(but_not)
+    if db.session.scalar(sa.select(~sa.exists().where(*is_due))):
         return None
     with transaction() as session:
         free_orphans(now)
-        while (shard := session.scalar(_next(now))) is not None:
+        while (shard := session.scalar(_next(now, but_not))) is not None:
             rows = _rows(shard, now, name or new_lease())
             if rows:
                 shard.lease, shard.lease_until = rows[0].lease, now + LEASE
-                return Leased(shard.edition_id, shard.number, rows[0].revision_id, rows[0].lease, rows)
+                return Leased(shard.edition_id, shard.number, rows[0].revision_id, rows[0].lease, rows, shard.lane)
             _end(shard)
     return None
 
 
-def _next(now: datetime) -> sa.Select[tuple[Shard]]:
+def _outside(waiting: Collection[str]) -> list[sa.ColumnElement[bool]]:
+    return [sa.or_(Shard.lane.is_(None), Shard.lane.not_in(sorted(waiting)))] if waiting else []
+
+
+def _next(now: datetime, but_not: Collection[str]) -> sa.Select[tuple[Shard]]:
     goes_out = sa.and_(Edition.state == EditionState.SENDING, Edition.finish_by > now)
     return (
         sa.select(Shard)
         .join(Edition, Edition.id == Shard.edition_id)
         .where(
-            Shard.due_at <= now, Shard.lease.is_(None), ~STOPPED, ~IS_HALTED, sa.or_(Shard.number == WELCOME, goes_out)
+            Shard.due_at <= now,
+            Shard.lease.is_(None),
+            *_outside(but_not),
+            ~STOPPED,
+            ~IS_HALTED,
+            sa.or_(Shard.number == WELCOME, goes_out),
         )
         .order_by(Shard.number != WELCOME, Edition.slot_at, Edition.id, Shard.due_at, Shard.number)
         .limit(1)
@@ -200,11 +213,16 @@ def _end_sending(shard: Shard, now: datetime, values: dict[str, Any], *which: sa
 
 def open_for(edition_id: int, now: datetime) -> None:
     """Make the shards of an edition that was frozen, in the caller's transaction."""
-    pending = sa.select(Delivery.edition_id, Delivery.shard, sa.literal(now, Shard.due_at.type)).where(
-        Delivery.edition_id == edition_id, Delivery.shard != WELCOME, Delivery.state == DeliveryState.PENDING
+    pending = (
+        sa.select(Delivery.shard)
+        .where(Delivery.edition_id == edition_id, Delivery.shard != WELCOME, Delivery.state == DeliveryState.PENDING)
+        .distinct()
+        .subquery()
     )
-    columns = ["edition_id", "number", "due_at"]
-    db.session.execute(sa.insert(Shard).from_select(columns, pending.distinct()))
+    made = sa.select(
+        sa.literal(edition_id), pending.c.shard, sa.literal(now, Shard.due_at.type), lanes.lane_of(pending.c.shard)
+    )
+    db.session.execute(sa.insert(Shard).from_select(["edition_id", "number", "due_at", "lane"], made))
 
 
 def is_due(edition_id: int, number: int, at: datetime, on: Connection) -> None:

@@ -10,11 +10,13 @@ import ipaddress
 import os
 import re
 import tomllib
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import idna
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import make_url
@@ -100,6 +102,32 @@ class DkimConfig(Section):
     key_file: Path
 
 
+def _mail_domain(value: str) -> str:
+    """In lower case, an international one in its ASCII form."""
+    name = value.strip().removeprefix("@").lower()
+    try:
+        name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise ValueError(f"“{value}” is no domain") from error
+    if len(name) > 253 or not re.fullmatch(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+", name):
+        raise ValueError(f"write what stands after the @ of an address, such as example.org, and not “{value}”")
+    return name
+
+
+MailDomain = Annotated[str, AfterValidator(_mail_domain)]
+
+
+class DomainsConfig(Section):
+    """How fast mails go to the readers of some domains: at most so many under way at once on one machine, in a second
+    and in an hour. Their rows are in shards of their own, whose `lane` is this name."""
+
+    name: str = Field(max_length=40, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    domains: tuple[MailDomain, ...] = Field(min_length=1)
+    connections: int | None = Field(default=None, ge=1)
+    per_second: float | None = Field(default=None, gt=0, le=1e6)
+    per_hour: int | None = Field(default=None, ge=1)
+
+
 class RelayConfig(Section):
     """`timeout_seconds` is for each of a relay's answers but the last, which says that it has taken the mail: for that
     it is `final_timeout_seconds`, since a mail whose answer never came is uncertain. The rates are the most that all
@@ -156,6 +184,7 @@ class MailConfig(RelayConfig):
     bounce_address: str | None = None
     dkim: tuple[DkimConfig, ...] = ()
     relays: tuple[NamedRelayConfig, ...] = ()
+    domains: tuple[DomainsConfig, ...] = ()
 
     @model_validator(mode="after")
     def _relays_are_told_apart(self) -> MailConfig:
@@ -166,6 +195,14 @@ class MailConfig(RelayConfig):
             raise ValueError("every relay is a backup; one at least has to be used first")
         if self.relays and (both := sorted(self.model_fields_set & set(RelayConfig.model_fields))):
             raise ValueError(f"{both[0]} belongs to each [[mail.relays]], or leave those out")
+        return self
+
+    @model_validator(mode="after")
+    def _each_domain_is_in_one_lane(self) -> MailConfig:
+        for what in ([one.name for one in self.domains], [name for one in self.domains for name in one.domains]):
+            for word, times in Counter(what).items():
+                if times > 1:
+                    raise ValueError(f"“{word}” stands in [[mail.domains]] twice")
         return self
 
     @property

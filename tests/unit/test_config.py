@@ -73,6 +73,36 @@ def test_a_network_that_is_none_is_refused(tmp_path: Path, network: str) -> None
     assert "web.trusted_proxies" in problem_of(tmp_path, f'[web]\ntrusted_proxies = ["{network}"]\n')
 
 
+LANE = "[[mail.domains]]\nname = '{}'\ndomains = {}\n"
+
+
+def test_domains_are_compared_in_lower_case_and_in_ascii(tmp_path: Path) -> None:
+    loaded = config.load(written(tmp_path, LANE.format("big", ["Mail.Example", "Büro.example"]) + "per_second = 0.5\n"))
+    (lane,) = loaded.mail.domains
+    assert (lane.name, lane.domains, lane.per_second) == ("big", ("mail.example", "xn--bro-hoa.example"), 0.5)
+    assert (lane.connections, lane.per_hour) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (LANE.format("big", ["a.example"]) + LANE.format("big", ["b.example"]), "“big” stands in"),
+        (LANE.format("big", ["a.example"]) + LANE.format("two", ["b.example", "A.example"]), "“a.example” stands in"),
+        (LANE.format("big", ["a.example", "a.example"]), "“a.example” stands in"),
+        (LANE.format("big", []), "domains"),
+        (LANE.format("big", ["ann@a.example"]), "what stands after the @"),
+        (LANE.format("big", ["example"]), "what stands after the @"),
+        (LANE.format("Big Ones", ["a.example"]), "name"),
+        (LANE.format("big", ["a.example"]) + "connections = 0\n", "connections"),
+        (LANE.format("big", ["a.example"]) + "per_hour = 0\n", "per_hour"),
+    ],
+)
+def test_a_domain_is_in_one_lane_and_a_lane_has_one_name(tmp_path: Path, text: str, problem: str) -> None:
+    told = problem_of(tmp_path, text)
+    assert "mail" in told
+    assert problem in told
+
+
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigUnreadable, match=r"Copy config\.example\.toml"):
         config.load(tmp_path / "none.toml")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from newsletter.delivery import housekeeping
 from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
 from newsletter.delivery.housekeeping import DELIVERIES, RETENTION
-from newsletter.delivery.models import Delivery, SkipReason, skips_of, states_of
+from newsletter.delivery.models import Delivery, RateMinute, SkipReason, skips_of, states_of
 from newsletter.editions.models import Edition
 from newsletter.foundation import alerts, retention
 from newsletter.foundation.alerts import Alert
@@ -67,6 +67,7 @@ EXAMPLES = {
     "alerts": Alert,
     "bounces": Bounce,
     "bounce_tallies": BounceTally,
+    "rate_minutes": RateMinute,
     "spent_challenges": SpentChallenge,
 }
 
@@ -84,6 +85,7 @@ def with_a_row_in_each(house: House) -> None:
         alerts.resolve("trouble", house.now)
         session.add(Bounce(received_at=house.now, digest="x", kind=Kind.AUTOMATIC))
         session.add(BounceTally(edition_id=1, audience=1, begun_at=house.now))
+        session.add(RateMinute(name="relay:relay", minute=house.now, used=1))
 
 
 @pytest.mark.parametrize("kept", RETENTION, ids=lambda kept: kept.table.__tablename__)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, StatementError
@@ -284,6 +286,27 @@ def test_the_migrated_database_is_at_this_program_s_version_and_upgrading_again_
     database.upgrade(engine)
     assert database.check(engine) == version
     engine.dispose()
+
+
+def test_what_sending_needed_anew_can_be_taken_back(either_database: str) -> None:
+    """Down to the tables of before and up again, on both."""
+    engine = sa.create_engine(either_database)
+    head = database.check(engine)
+    with engine.begin() as connection:
+        downgrade(connection, "0007")
+        assert "lane" not in {column["name"] for column in sa.inspect(connection).get_columns("shards")}
+    database.upgrade(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    assert database.check(engine) == head
+    engine.dispose()
+
+
+def downgrade(connection: sa.Connection, version: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.downgrade(config, version)
 
 
 def test_a_migration_that_makes_a_table_anew_loses_no_row_that_refers_to_it(tmp_path: Path) -> None:
