@@ -16,9 +16,12 @@ from newsletter.web.admin import (
     mending,
     mine,
     newsletters,
+    signing_in,
     sources,
+    staff,
     stories,
     subscribers,
+    trail,
 )
 
 __all__ = [
@@ -34,9 +37,12 @@ __all__ = [
     "mending",
     "mine",
     "newsletters",
+    "signing_in",
     "sources",
+    "staff",
     "stories",
     "subscribers",
+    "trail",
 ]
 
 

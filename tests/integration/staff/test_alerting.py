@@ -441,7 +441,7 @@ def test_a_wish_is_audited_once_and_only_when_it_changes_something(house: House)
         wish(house, "  Olive@Example.org", wants_drafts="yes", wants_alerts="yes")
     with house.app.app_context():
         query = sa.select(AuditRecord.details).where(AuditRecord.action == "staff.change")
-        assert list(db.session.scalars(query)) == [{"wants_drafts": True}]
+        assert list(db.session.scalars(query)) == [{"before": {"wants_drafts": False}, "after": {"wants_drafts": True}}]
 
 
 def test_nobody_can_wish_for_who_is_not_on_the_staff(house: House) -> None:
