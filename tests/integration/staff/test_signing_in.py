@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
 from newsletter.foundation.audit import COMMAND, AuditRecord
@@ -22,6 +21,7 @@ from newsletter.staff.sessions import Visit
 from newsletter.staff.signing_in import LinkUsed, SignInRefused, StaffExists
 from tests.conftest import House
 from tests.integration.subscribers import SITE, count, everything
+from tests.support.hashing import CountingHasher, hash_quickly
 from tests.support.racing import at_once
 
 OLIVE, ED, NOBODY = "olive@example.org", "ed@example.org", "nobody@example.org"
@@ -29,27 +29,9 @@ PASSWORD = "correct horse battery staple"
 IP = "192.0.2.7"
 
 
-class CountingHasher:
-    """The real thing with small parameters, so that a test takes no 140 ms for each guess; it counts its work."""
-
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        self.verified: list[str] = []
-
-    def hash(self, password: str) -> str:
-        return self._hasher.hash(password)
-
-    def verify(self, hash: str, password: str) -> bool:
-        self.verified.append(hash)
-        return self._hasher.verify(hash, password)
-
-
 @pytest.fixture(autouse=True)
 def hasher(monkeypatch: pytest.MonkeyPatch) -> CountingHasher:
-    counting = CountingHasher()
-    monkeypatch.setattr(passwords, "_hasher", counting)
-    passwords._nobodys.cache_clear()
-    return counting
+    return hash_quickly(monkeypatch)
 
 
 def hire(house: House, address: str = OLIVE, password: str | None = PASSWORD) -> None:
