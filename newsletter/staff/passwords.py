@@ -53,7 +53,7 @@ def hashed(password: str) -> str:
 @cache
 def _commonest() -> frozenset[str]:
     lines = COMMONEST.read_text("utf-8").splitlines()
-    return frozenset(line for line in lines if not line.startswith("# "))
+    return frozenset(line for line in lines if not line.startswith("#"))
 
 
 def matches(password_hash: str | None, password: str) -> bool:

@@ -80,12 +80,13 @@ EXAMPLES = {
 def with_a_row_in_each(house: House) -> None:
     found(house)
     house.browser.post("/subscribe", data={"email": ANN, "newsletter": "morning-post"})
+    with house.app.app_context():
+        inviting.invite(ANN, Grant(Role.EDITOR), house.now, COMMAND, house.links, nobodys_sender())
     house.work()
-    hire(house, "owner")  # type: ignore[arg-type]
+    hire(house, Role.OWNER)
     signed_in(house)
     with house.app.app_context(), transaction() as session:
         session.add(SignInFailure(address=ANN, ip="192.0.2.1", at=house.now))
-        inviting.invite(ANN, Grant(Role.EDITOR), house.now, COMMAND, house.links, nobodys_sender())
         session.add(SpentPrompt(digest="x", expires_at=house.now))
         session.add(SpentChallenge(signature="x", expires_at=house.now))
         alerts.raise_("trouble", "It is broken.", "Mend it.", house.now)
