@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import segno
@@ -165,10 +166,9 @@ def codes_picture() -> Response:
     person = person_here()
     if person.has_codes:
         raise CodesNotBegun
-    picture = segno.make(codes.address(person, the_keys()), error="m").svg_inline(
-        scale=5, border=4, dark="#000", light="#fff"
-    )
-    return Response(picture, mimetype="image/svg+xml")
+    picture = io.BytesIO()
+    segno.make(codes.address(person, the_keys()), error="m").save(picture, kind="svg", scale=5, light="#fff")
+    return Response(picture.getvalue(), mimetype="image/svg+xml")
 
 
 @pages.post("/me/codes/stop", endpoint="stop_codes")
