@@ -163,7 +163,6 @@ def _decide() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         return manager.unauthorized()  # type: ignore[no-any-return]
     if not decision.first_steps and must_set_up():
-        flash("Everybody here signs in with two things. Set up a second one first: a passkey, or codes.", "problem")
         return redirect(url_for("admin.me"), 303)
     if decision.right is not None and not me().may(decision.right):
         abort(403)
