@@ -57,8 +57,8 @@ class AuditRecord(Base):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is looked for in the trail. `act` may be the beginning of one, such as edition; `subject` a whole one, or
-    only its kind. The days are of UTC, both included."""
+    """What is looked for in the trail. `act` and `subject` are whole, such as edition.send and edition:12, or only
+    their kind, such as edition. The days are of UTC, both included."""
 
     who: str = ""
     act: str = ""
@@ -79,11 +79,12 @@ def _conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.who:
         yield AuditRecord.actor_name == wanted.who
     if wanted.act:
-        yield AuditRecord.action.startswith(wanted.act, autoescape=True)
+        kind = wanted.act.rstrip(".")
+        of_kind = AuditRecord.action.startswith(f"{kind}.", autoescape=True)
+        yield AuditRecord.action == wanted.act if "." in kind else of_kind
     if wanted.subject:
-        whole = ":" in wanted.subject
-        kind = AuditRecord.subject.startswith(f"{wanted.subject}:", autoescape=True)
-        yield AuditRecord.subject == wanted.subject if whole else kind
+        of_kind = AuditRecord.subject.startswith(f"{wanted.subject}:", autoescape=True)
+        yield AuditRecord.subject == wanted.subject if ":" in wanted.subject else of_kind
     if wanted.since:
         yield AuditRecord.at >= datetime.combine(wanted.since, time(), UTC)
     if wanted.until and wanted.until < date.max:

@@ -247,7 +247,7 @@ def _asked(answer: Answer, purpose: str, now: datetime) -> bytes:
     try:
         client = base64url_to_bytes(json.loads(answer.text)["response"]["clientDataJSON"])
         prompt = base64url_to_bytes(json.loads(client)["challenge"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PasskeyRefused from error
     body, seal = prompt[: NONCE + MOMENT], prompt[NONCE + MOMENT :]
     if len(body) != NONCE + MOMENT or not hmac.compare_digest(seal, _seal(purpose, body)):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from newsletter.foundation import audit
-from newsletter.foundation.audit import Actor
+from newsletter.foundation.audit import Actor, ActorKind
 from newsletter.foundation.database import db, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.links import LinkExpired, LinkInvalid, Links
@@ -126,8 +126,13 @@ def ask_for_link(address_text: str, visit: Visit, links: Links, sender: Sender) 
     with transaction():
         guessing.note(Try.LINK, address, visit.ip, now)
         if person := staff_at(address):
-            audit.record(sessions.actor(person, visit.ip), "staff.ask-link", f"staff:{person.id}", now)
+            audit.record(_visitor(visit.ip), "staff.ask-link", f"staff:{person.id}", now)
             notes.put_link(person, _link(person, now, ASKED_LINK_LIFE, links), now + ASKED_LINK_LIFE, sender, now)
+
+
+def _visitor(ip: str | None) -> Actor:
+    """Whoever typed somebody's address."""
+    return Actor(ActorKind.SYSTEM, "a visitor", ip=ip)
 
 
 def link(token: str, now: datetime) -> SignInLink:

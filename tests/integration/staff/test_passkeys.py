@@ -169,7 +169,20 @@ def test_what_we_did_not_ask_opens_nothing(desk: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '"x"', "{}", '{"response": 1}', '{"response": {"clientDataJSON": 5}}', "\x00", "é"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        "{}",
+        '{"response": 1}',
+        '{"response": {"clientDataJSON": 5}}',
+        "\x00",
+        "é",
+        "[" * 100_000,
+    ],
 )
 def test_an_answer_that_is_none_is_refused(desk: House, text: str) -> None:
     with pytest.raises(PasskeyRefused):

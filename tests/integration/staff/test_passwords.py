@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from threading import BoundedSemaphore
 
 import pytest
@@ -38,11 +37,11 @@ class Slow:
 
 
 @pytest.fixture
-def desk(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def desk(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     hash_quickly(monkeypatch)
     with house.app.app_context():
         signing_in.add("olive@example.org", Role.OWNER, house.now, COMMAND, PASSWORD)
-    yield house
+    return house
 
 
 def test_two_are_hashed_at_a_time_two_wait_and_the_others_are_asked_to_come_back(
