@@ -45,7 +45,7 @@ class CodesNotBegun(NotFound):
     """There is nothing to confirm. Begin again; nothing was changed."""
 
 
-def begin(person_id: int, now: datetime) -> None:
+def begin(person_id: int) -> None:
     """Offer a new secret, unless one is in use or offered already."""
     with transaction():
         person = _person(person_id)

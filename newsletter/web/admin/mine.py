@@ -130,7 +130,7 @@ def remove_passkey(id: int) -> ResponseReturnValue:
 @first_steps
 @staff_only
 def begin_codes() -> ResponseReturnValue:
-    codes.begin(me().id, the_clock().now())
+    codes.begin(me().id)
     return redirect(url_for("admin.codes"), 303)
 
 

@@ -84,6 +84,7 @@ def _lines(wanted: Wanted) -> Iterator[str]:
         before = found[-1].id
         lines = "".join(_line(_cells(one)) for one in found)
         db.session.expunge_all()
+        db.session.rollback()  # whoever reads slowly keeps no transaction open
         yield lines
 
 

@@ -57,7 +57,7 @@ def wrong(house: House) -> str:
 
 def set_up(house: House) -> Sequence[str]:
     """Half a minute ago, so that the code that shows now is not used yet; gives the recovery codes."""
-    codes.begin(OLIVE, house.now)
+    codes.begin(OLIVE)
     made = codes.confirm(OLIVE, shown(house), house.now, house.keys, COMMAND)
     house.later(seconds=30)
     return made
@@ -84,17 +84,17 @@ def test_without_codes_a_password_is_enough(desk: House) -> None:
 
 
 def test_codes_that_were_begun_and_not_confirmed_are_not_asked_for(desk: House) -> None:
-    codes.begin(OLIVE, desk.now)
+    codes.begin(OLIVE)
     secret = codes.secret(olive(), desk.keys)
     assert is_in(desk, half_in(desk))
-    codes.begin(OLIVE, desk.now)
+    codes.begin(OLIVE)
     assert codes.secret(olive(), desk.keys) == secret, "a page that is opened twice shows the same"
 
 
 def test_a_wrong_code_does_not_turn_them_on(desk: House) -> None:
     with pytest.raises(CodesNotBegun):
         codes.secret(olive(), desk.keys)
-    codes.begin(OLIVE, desk.now)
+    codes.begin(OLIVE)
     with pytest.raises(CodeWrong):
         codes.confirm(OLIVE, wrong(desk), desk.now, desk.keys, COMMAND)
     assert not olive().has_codes
