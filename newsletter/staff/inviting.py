@@ -16,7 +16,7 @@ from newsletter.foundation.links import LinkExpired, LinkInvalid, Links
 from newsletter.mail import addresses
 from newsletter.mail.message import Sender
 from newsletter.staff import notes, sessions, signing_in
-from newsletter.staff.models import Invitation, Means, Staff
+from newsletter.staff.models import Invitation, Means, Role, Staff
 from newsletter.staff.rights import Grant, whole
 from newsletter.staff.sessions import Visit
 from newsletter.staff.signing_in import LinkUsed, StaffExists
@@ -61,7 +61,7 @@ def invite(address_text: str, grant: Grant, now: datetime, by: Actor, links: Lin
 
 def _said(asked: Invitation) -> dict[str, object]:
     only = asked.newsletter_ids if asked.newsletter_ids is not None else "all"
-    return {"role": asked.role.value, "may_send": asked.may_send, "newsletters": only}
+    return {"role": asked.role.value, "may_send": asked.may_send or asked.role is Role.OWNER, "newsletters": only}
 
 
 def _send(asked: Invitation, now: datetime, links: Links, sender: Sender) -> None:

@@ -30,7 +30,7 @@ from newsletter.staff.models import (
     staff_at,
 )
 from newsletter.staff.passkeys import Answer
-from newsletter.staff.rights import Grant, usual, whole
+from newsletter.staff.rights import Grant, Right, may, usual, whole
 from newsletter.staff.sessions import Visit
 
 LINK_LIFE = timedelta(hours=24)
@@ -92,7 +92,7 @@ def granted(person: Staff) -> dict[str, object]:
     """What somebody is given, as the audit trail tells it."""
     ids = person.newsletter_ids
     only = sorted(ids) if ids is not None else "all"
-    return {"role": person.role.value, "may_send": person.may_send, "newsletters": only}
+    return {"role": person.role.value, "may_send": may(person, Right.SEND), "newsletters": only}
 
 
 def make_link(address_text: str, now: datetime, by: Actor, links: Links) -> str:
