@@ -23,6 +23,7 @@ from flask import Flask
 
 from newsletter.delivery import bounces, counting, housekeeping, proposing, releasing, watching
 from newsletter.editions import publishing
+from newsletter.editions.concerning import newsletter_of
 from newsletter.editions.models import Edition, EditionKind, EditionState, editions_in
 from newsletter.foundation import leases, safety
 from newsletter.foundation.clock import Clock
@@ -76,7 +77,7 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
 def _alerts(now: datetime) -> int:
     """Staff are told in the first newsletter's name, since its address is one that the relay takes."""
     every = newsletters()
-    return health.watch(now) + alerting.tell(now, sender_of(every[0]) if every else None)
+    return health.watch(now) + alerting.tell(now, sender_of(every[0]) if every else None, newsletter_of)
 
 
 def run_once(app: Flask, clock: Clock, fetcher: Fetcher) -> None:

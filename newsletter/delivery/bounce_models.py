@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.editions.models import Edition
 from newsletter.foundation.database import Base, db, words
 from newsletter.foundation.errors import NotFound
 from newsletter.mail.verdicts import Kind
+from newsletter.subscribers.models import Subscription
 
 
 class Deed(StrEnum):
@@ -94,6 +96,10 @@ class BounceTally(Base):
     settled_by: Mapped[str | None] = mapped_column(sa.String(340))
 
 
+Among = Collection[int] | None
+"""Newsletters' ids; None for all."""
+
+
 class BounceUnknown(NotFound):
     """There is no bounce with the number {id}. They are kept for 90 days."""
 
@@ -108,17 +114,38 @@ def bounce(id: int) -> Bounce:
     raise BounceUnknown(id=id)
 
 
-def for_staff(limit: int = 50) -> Sequence[Bounce]:
+def newsletters_of_bounce(of: Bounce) -> set[int]:
+    """Its edition's, or all that the person reads; none for what nobody knows whom it is about."""
+    if of.edition_id is not None:
+        return set(db.session.scalars(sa.select(Edition.newsletter_id).where(Edition.id == of.edition_id)))
+    theirs = sa.select(Subscription.newsletter_id).where(Subscription.subscriber_id == of.subscriber_id)
+    return set(db.session.scalars(theirs))
+
+
+def _about(newsletter_ids: Among) -> sa.ColumnElement[bool]:
+    """The same for many; None for all."""
+    if newsletter_ids is None:
+        return sa.true()
+    editions = sa.select(Edition.id).where(Edition.newsletter_id.in_(newsletter_ids))
+    people = sa.select(Subscription.subscriber_id).where(Subscription.newsletter_id.in_(newsletter_ids))
+    unsaid = sa.and_(Bounce.edition_id.is_(None), Bounce.subscriber_id.in_(people))
+    return sa.or_(Bounce.edition_id.in_(editions), unsaid)
+
+
+def for_staff(limit: int = 50, newsletter_ids: Among = None) -> Sequence[Bounce]:
     """What people have to look at, the latest first."""
-    return db.session.scalars(sa.select(Bounce).where(OPEN).order_by(Bounce.id.desc()).limit(limit)).all()
+    found = sa.select(Bounce).where(OPEN, _about(newsletter_ids))
+    return db.session.scalars(found.order_by(Bounce.id.desc()).limit(limit)).all()
 
 
-def waiting_for_staff() -> int:
-    return db.session.scalar(sa.select(sa.func.count()).select_from(Bounce).where(OPEN)) or 0
+def waiting_for_staff(newsletter_ids: Among = None) -> int:
+    found = sa.select(sa.func.count()).select_from(Bounce).where(OPEN, _about(newsletter_ids))
+    return db.session.scalar(found) or 0
 
 
-def latest(limit: int = 50) -> Sequence[Bounce]:
-    return db.session.scalars(sa.select(Bounce).order_by(Bounce.id.desc()).limit(limit)).all()
+def latest(limit: int = 50, newsletter_ids: Among = None) -> Sequence[Bounce]:
+    found = sa.select(Bounce).where(_about(newsletter_ids))
+    return db.session.scalars(found.order_by(Bounce.id.desc()).limit(limit)).all()
 
 
 def bounces_of(subscriber_id: int, limit: int = 50) -> Sequence[Bounce]:

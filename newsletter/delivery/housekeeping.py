@@ -25,7 +25,7 @@ from newsletter.foundation.audit import SYSTEM
 from newsletter.foundation.database import db, transaction
 from newsletter.foundation.retention import Kept, forget
 from newsletter.mail.outbox import OutboxMail, OutboxState
-from newsletter.staff.models import SignInFailure, SignInLink, StaffSession
+from newsletter.staff.models import Invitation, SignInFailure, SignInLink, SpentPrompt, StaffSession
 from newsletter.subscribers import housekeeping
 from newsletter.subscribers.models import SpentChallenge
 
@@ -37,6 +37,8 @@ RETENTION = (
     Kept(SignInFailure, SignInFailure.at, timedelta(days=1)),
     Kept(OutboxMail, OutboxMail.created_at, timedelta(days=30), (DONE,)),
     Kept(SignInLink, SignInLink.expires_at, timedelta(days=90)),
+    Kept(Invitation, Invitation.expires_at, timedelta(days=90)),
+    Kept(SpentPrompt, SpentPrompt.expires_at, timedelta()),
     Kept(StaffSession, StaffSession.expires_at, timedelta(days=90)),
     Kept(Alert, Alert.resolved_at, timedelta(days=90)),
     Kept(Bounce, Bounce.received_at, timedelta(days=90), (~Bounce.needs_staff, Bounce.deed != Deed.WAITING)),

@@ -33,7 +33,7 @@ from newsletter.foundation.errors import Refused
 from newsletter.foundation.links import LinkInvalid, Purpose, the_links
 from newsletter.mail import outbox
 from newsletter.newsletters.models import Approval
-from newsletter.staff import rights, signing_in
+from newsletter.staff import rights, sessions
 from newsletter.staff.models import Staff, staff_person, who_wants_drafts
 from newsletter.staff.rights import Right
 from newsletter.subscribers.mails import described, sender_of
@@ -88,7 +88,7 @@ def propose_due(now: datetime) -> int:
 
     What somebody made by hand, a special edition or a correction, has its hand already.
     """
-    people = [person for person in who_wants_drafts() if rights.may(person.role, Right.EDIT)]
+    people = [person for person in who_wants_drafts() if rights.may(person, Right.EDIT)]
     if not people:
         return 0
     return sum(_propose_or_log(one.id, people, now) for one in editions_in(EditionState.DRAFTED) if _is_due(one, now))
@@ -136,7 +136,8 @@ def _to_ask(found: Edition, revision: Revision, people: Sequence[Staff], now: da
     if before and now - revision.created_at < SETTLED:
         return []
     asked = {id for details in before if details["revision"] == revision.number for id in details["staff"]}
-    return [person for person in people if person.id not in asked and person.address != revision.created_by]
+    theirs = [person for person in people if rights.sees(person, found.newsletter_id)]
+    return [person for person in theirs if person.id not in asked and person.address != revision.created_by]
 
 
 def _put(revision: Revision, person: Staff, findings: Sequence[Finding], now: datetime) -> None:
@@ -156,7 +157,7 @@ def _put(revision: Revision, person: Staff, findings: Sequence[Finding], now: da
         stories=[_told(item) for item in revision.items],
         findings=[_said(finding) for finding in findings],
         blocked=any(finding.blocking and finding.kind is not Kind.AUDIENCE for finding in findings),
-        approve_link=link_to(Purpose.APPROVE, revision.id, person.id),
+        approve_link=link_to(Purpose.APPROVE, revision.id, person.id) if rights.may(person, Right.SEND) else "",
         hold_link=link_to(Purpose.HOLD, revision.id, person.id),
         edit_link=links.to(f"/admin/editions/{found.id}/edit"),
         wishes_link=links.to("/admin/me"),
@@ -200,9 +201,15 @@ def read(purpose: Purpose, token: str) -> Asked:
     """Whom a link asks about what. Raises LinkInvalid, also for one whose person may not approve editions any more."""
     revision_id, person_id = the_links().read_for(purpose, token)
     revision, person = db.session.get(Revision, revision_id), staff_person(person_id)
-    if revision is None or person is None or not rights.may(person.role, Right.EDIT):
+    if revision is None or person is None or not _may(person, purpose, revision.edition):
         raise LinkInvalid
     return Asked(purpose, revision, person)
+
+
+def _may(person: Staff, purpose: Purpose, found: Edition) -> bool:
+    """To approve is to let it go out."""
+    right = Right.EDIT if purpose is Purpose.HOLD else Right.SEND
+    return rights.may(person, right) and rights.sees(person, found.newsletter_id)
 
 
 def answer(purpose: Purpose, token: str, now: datetime, ip: str | None, typed_audience: str | None = None) -> Edition:
@@ -212,7 +219,7 @@ def answer(purpose: Purpose, token: str, now: datetime, ip: str | None, typed_au
     """
     with transaction():
         asked = read(purpose, token)
-        found, by = edition_to_decide(asked.edition.id), signing_in.actor(asked.person, ip)
+        found, by = edition_to_decide(asked.edition.id), sessions.actor(asked.person, ip)
         if not asked.is_open:
             raise TooLateToSay(state=found.state)
         if not asked.is_latest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -242,8 +242,13 @@ def others_of_the_day(found: Edition) -> Sequence[Edition]:
     return db.session.scalars(sa.select(Edition).where(*same).order_by(Edition.number)).all()
 
 
-def recent_editions(limit: int = 60, newsletter_id: int | None = None) -> Sequence[Edition]:
+def recent_editions(
+    limit: int = 60, newsletter_id: int | None = None, among: Collection[int] | None = None
+) -> Sequence[Edition]:
+    """The latest, of one newsletter, of those with the ids in `among`, or of all."""
     query = sa.select(Edition).order_by(Edition.slot_at.desc(), Edition.id.desc()).limit(limit)
+    if among is not None:
+        query = query.where(Edition.newsletter_id.in_(among))
     if newsletter_id is not None:
         query = query.where(Edition.newsletter_id == newsletter_id)
     return db.session.scalars(query).all()

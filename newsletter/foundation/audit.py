@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +39,10 @@ class AuditRecord(Base):
     """One act. `subject` is written as kind:id, such as edition:12."""
 
     __tablename__ = "audit_records"
+    __table_args__ = (
+        sa.Index(None, "actor_name", "id"),
+        sa.Index(None, "action", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
@@ -48,6 +53,42 @@ class AuditRecord(Base):
     action: Mapped[str] = mapped_column(sa.String(64))
     subject: Mapped[str] = mapped_column(sa.String(64), index=True)
     details: Mapped[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for in the trail. `act` and `subject` are whole, such as edition.send and edition:12, or only
+    their kind, such as edition. The days are of UTC, both included."""
+
+    who: str = ""
+    act: str = ""
+    subject: str = ""
+    since: date | None = None
+    until: date | None = None
+
+
+def find(wanted: Wanted, before: int | None, limit: int) -> Sequence[AuditRecord]:
+    """The latest first, continuing below the id `before`."""
+    query = sa.select(AuditRecord).where(*_conditions(wanted))
+    if before is not None:
+        query = query.where(AuditRecord.id < before)
+    return db.session.scalars(query.order_by(AuditRecord.id.desc()).limit(limit)).all()
+
+
+def _conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.who:
+        yield AuditRecord.actor_name == wanted.who
+    if wanted.act:
+        kind = wanted.act.rstrip(".")
+        of_kind = AuditRecord.action.startswith(f"{kind}.", autoescape=True)
+        yield AuditRecord.action == wanted.act if "." in kind else of_kind
+    if wanted.subject:
+        of_kind = AuditRecord.subject.startswith(f"{wanted.subject}:", autoescape=True)
+        yield AuditRecord.subject == wanted.subject if ":" in wanted.subject else of_kind
+    if wanted.since:
+        yield AuditRecord.at >= datetime.combine(wanted.since, time(), UTC)
+    if wanted.until and wanted.until < date.max:
+        yield AuditRecord.at < datetime.combine(wanted.until + timedelta(days=1), time(), UTC)
 
 
 def record(by: Actor, action: str, subject: str, now: datetime, **details: object) -> None:

@@ -12,11 +12,15 @@ import hashlib
 import hmac
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.parts import Part
+
+SEALED = "sealed"
 
 NEVER_PACKED = 14
 """So many characters itsdangerous leaves as they are, because zlib's own would be more."""
@@ -52,6 +56,26 @@ class Links:
     def to(self, path: str) -> str:
         """A whole address on this site."""
         return f"{self.site_url}{path}"
+
+    def seal(self, text: str) -> dict[str, str]:
+        """A text that only we can read, for where it waits; `opened` gives it back."""
+        return {SEALED: self._box().encrypt(text.encode()).decode()}
+
+    def opened(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The same values, with those that were sealed as they were. Raises LinkInvalid when the secret is another."""
+        return {name: self._open(value) for name, value in data.items()}
+
+    def _open(self, value: Any) -> Any:
+        if not isinstance(value, dict) or set(value) != {SEALED}:
+            return value
+        try:
+            return self._box().decrypt(str(value[SEALED]).encode()).decode()
+        except InvalidToken as error:
+            raise LinkInvalid from error
+
+    def _box(self) -> Fernet:
+        key = hashlib.sha256(f"sealed:{self._secret}".encode()).digest()
+        return Fernet(base64.urlsafe_b64encode(key))
 
     def make(self, purpose: Purpose, subject: int, until: datetime | None = None) -> str:
         """A token for `subject` (a row's id), good until a moment or for ever."""

@@ -35,6 +35,10 @@ class Keys:
         """The HMAC under which a normalised address is remembered after it was erased, as 64 hex digits."""
         return hmac.new(self.suppression, address.encode("utf-8"), hashlib.sha256).hexdigest()
 
+    def derived(self, purpose: str) -> bytes:
+        """32 octets for a purpose that must outlive a rotation of the secret."""
+        return hmac.new(self.suppression, f"derived:{purpose}".encode(), hashlib.sha256).digest()
+
     @property
     def fingerprint(self) -> str:
         """Tells whether the suppression key is still the same, and nothing else about it."""

@@ -8,6 +8,15 @@ JOINERS = "\u200c\u200d\u200e\u200f"
 """Invisible, but Persian words, family emoji and mixed directions are wrong without them."""
 
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell of a table may not begin with, since a table program would compute it (OWASP, CSV injection)."""
+
+
+def cell(text: str) -> str:
+    """`text` as a cell of a CSV file that people open with a table program."""
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULAS) else text
+
+
 def one_line(text: str) -> str:
     """`text` without line breaks, control characters, direction overrides and runs of spaces."""
     return " ".join((text if text.isprintable() else "".join(map(_kept, text))).split())

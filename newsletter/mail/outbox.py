@@ -174,7 +174,7 @@ def _claim(now: datetime) -> OutboxMail | None:
 
 
 def _octets(mail: OutboxMail, config: Config, links: Links) -> Mail:
-    rendered = templates.render(mail.name, **mail.data)
+    rendered = templates.render(mail.name, **links.opened(mail.data))
     letter = Letter(
         sender=Sender(mail.sender_name, mail.sender_address, mail.reply_to),
         subject=rendered.subject,

@@ -49,6 +49,20 @@ def refuse_changes(table: str) -> None:
         )
 
 
+def refuse_deletions(table: str) -> None:
+    """Rows of a table that is kept for ever are not deleted either; what SQLite loses, as above."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            f"CREATE TRIGGER IF NOT EXISTS {table}_kept BEFORE DELETE ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        )
+    else:
+        op.execute(
+            f"CREATE OR REPLACE TRIGGER {table}_kept BEFORE DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_changes()"
+        )
+
+
 def never_use_ids_again(*tables: str) -> None:
     """Signed links hold a row's id and live longer than the row, so a new row must never get the id of an erased one.
 

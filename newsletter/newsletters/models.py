@@ -181,9 +181,12 @@ def newsletters() -> Sequence[Newsletter]:
     return db.session.scalars(sa.select(Newsletter).order_by(Newsletter.id)).all()
 
 
-def newsletter(slug: str | None) -> Newsletter:
-    """The newsletter of that name, or the only one. Raises NewsletterUnknown, WhichNewsletter, NoNewsletter."""
-    every = newsletters()
+def newsletter(slug: str | None, among: Sequence[Newsletter] | None = None) -> Newsletter:
+    """The newsletter of that name, or the only one, of those that there are or of some of them.
+
+    Raises NewsletterUnknown, WhichNewsletter, NoNewsletter.
+    """
+    every = newsletters() if among is None else among
     known = ", ".join(one.slug for one in every)
     if not every:
         raise NoNewsletter

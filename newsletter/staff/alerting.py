@@ -7,9 +7,8 @@ one in a quarter of an hour; what comes meanwhile stands together in the next. T
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -22,9 +21,9 @@ from newsletter.foundation.database import db, one_at_a_time, transaction
 from newsletter.foundation.links import the_links
 from newsletter.mail import outbox
 from newsletter.mail.message import Sender
-from newsletter.staff.models import who_wants_alerts
-
-SERVICE = "Daily Headlines"
+from newsletter.staff import rights
+from newsletter.staff.models import Staff, who_wants_alerts
+from newsletter.staff.notes import SERVICE, nobodys_sender
 
 AN_HOUR = timedelta(hours=1)
 AT_ONCE = 3
@@ -52,8 +51,14 @@ POSTED = "alert.post"
 log = logging.getLogger(__name__)
 
 
-def tell(now: datetime, sender: Sender | None = None) -> int:
+def the_house(_key: str) -> None:
+    """Everything concerns everybody."""
+
+
+def tell(now: datetime, sender: Sender | None = None, newsletter_of: Callable[[str], int | None] = the_house) -> int:
     """Tell of what nobody was told yet and is still open, and say how many alerts went out, by either way.
+
+    `newsletter_of` says by its key which newsletter an alert is about; it is told to who works for that one.
 
     What is halted stays silent. It may be a copy, and then what it has to say is wrong, or said already by the one that
     lives elsewhere. That it is halted stands on its pages, in /readyz and in the log, and a watchman misses its
@@ -61,25 +66,26 @@ def tell(now: datetime, sender: Sender | None = None) -> int:
     """
     if safety.halted() is not None:
         return 0
-    return _mail(now, sender or _nobodys_sender()) + _post_due(now)
+    return _mail(now, sender or nobodys_sender(), newsletter_of) + _post_due(now)
 
 
-def _nobodys_sender() -> Sender:
-    """Whom mails come from while there is no newsletter."""
-    return Sender(SERVICE, f"newsroom@{urlsplit(the_links().site_url).hostname}")
-
-
-def _mail(now: datetime, sender: Sender) -> int:
+def _mail(now: datetime, sender: Sender, newsletter_of: Callable[[str], int | None]) -> int:
     if not _untold() or not _may_mail(now):
         return 0
     with transaction():
         one_at_a_time("alerts")
         waiting = _untold()
         for person in who_wants_alerts() if waiting else ():
-            _put(waiting, person.address, sender, now)
+            theirs = [one for one in waiting if _concerns(person, newsletter_of(one.key))]
+            if theirs:
+                _put(theirs, person.address, sender, now)
         for alert in waiting:
             alert.told_at = now
     return len(waiting)
+
+
+def _concerns(person: Staff, newsletter_id: int | None) -> bool:
+    return newsletter_id is None or rights.sees(person, newsletter_id)
 
 
 def _untold() -> Sequence[Alert]:

@@ -209,6 +209,14 @@ def pinned_since(newsletter_id: int, since: datetime) -> Sequence[Story]:
     ).all()
 
 
+def newsletters_of_story(of: Story) -> set[int]:
+    """The newsletters that it can be chosen for: its own, or all that follow its source."""
+    if of.newsletter_id is not None:
+        return {of.newsletter_id}
+    following = sa.select(NewsletterSource.newsletter_id).where(NewsletterSource.source_id == of.source_id)
+    return set(db.session.scalars(following))
+
+
 def belongs_to(newsletter_id: int) -> sa.ColumnElement[bool]:
     followed = sa.select(NewsletterSource.source_id).where(NewsletterSource.newsletter_id == newsletter_id)
     return sa.or_(Story.source_id.in_(followed), Story.newsletter_id == newsletter_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -269,9 +269,16 @@ def subscriber_at(normalised: str) -> Subscriber | None:
     return db.session.scalar(sa.select(Subscriber).where(Subscriber.normalised == normalised))
 
 
-def search(text: str, *, before: int | None = None, limit: int = 50) -> Sequence[Subscriber]:
-    """Subscribers with `text` anywhere in their address, the newest first, continuing below id `before`."""
+def search(
+    text: str, *, before: int | None = None, limit: int = 50, among: Collection[int] | None = None
+) -> Sequence[Subscriber]:
+    """Subscribers with `text` anywhere in their address, the newest first, continuing below id `before`.
+
+    `among` are the newsletters that they must have read one of; None for whoever there is.
+    """
     query = sa.select(Subscriber).order_by(Subscriber.id.desc()).limit(limit)
+    if among is not None:
+        query = query.where(Subscriber.subscriptions.any(Subscription.newsletter_id.in_(among)))
     if text:
         # An international domain is compared in its ASCII form, and typed as it is read.
         column = Subscriber.normalised if text.isascii() else sa.func.lower(Subscriber.address)

@@ -103,6 +103,9 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
         "admin-story-add": f"{demo.site}/admin/stories/add",
         "admin-newsletters": f"{demo.site}/admin/newsletters",
         "admin-newsletter": f"{demo.site}/admin/newsletters/daily-headlines",
+        "admin-me": f"{demo.site}/admin/me",
+        "admin-staff": f"{demo.site}/admin/staff",
+        "admin-audit": f"{demo.site}/admin/audit",
     }
     pages["confirm"] = ask_for(page, demo, "ben@example.org")
     page.context.storage_state(path=str(demo.folder / "cookies.json"))

@@ -44,6 +44,30 @@ def test_staff_are_added_and_get_links(office: Office) -> None:
     assert "x" * 12 not in said
 
 
+def test_staff_are_limited_listed_disabled_and_helped(newsroom: Office) -> None:
+    newsroom.says("staff", "add", "olive@example.org", "--role", "owner")
+    newsroom.says("staff", "add", "ed@example.org", "--role", "editor", "--newsletter", "post", "--does-not-send")
+    assert newsroom.says("staff", "list") == ("ed@example.org: editor, only post\nolive@example.org: owner, sends\n")
+    assert newsroom.data("staff", "list") == [
+        {"address": address, "role": role, "sends": sends, "newsletters": only} | NOBODY_SEEN
+        for address, role, sends, only in (
+            ("ed@example.org", "editor", False, ["post"]),
+            ("olive@example.org", "owner", True, None),
+        )
+    ]
+    assert "is disabled" in newsroom.says("staff", "disable", "ED@example.org")
+    assert "ed@example.org: editor, only post, disabled\n" in newsroom.says("staff", "list")
+    assert "may come in again" in newsroom.says("staff", "enable", "ed@example.org")
+    assert "no codes and no passkeys" in newsroom.says("staff", "reset", "ed@example.org")
+    assert "is the only owner" in newsroom.fails("staff", "disable", "olive@example.org")
+    assert "The newsletters are: post" in newsroom.fails(
+        "staff", "add", "eve@example.org", "--role", "editor", "--newsletter", "mail"
+    )
+
+
+NOBODY_SEEN = {"second_factor": False, "last_seen": None, "disabled": False}
+
+
 def test_newsletters_are_made_changed_and_listed(office: Office) -> None:
     assert "newsletter newsletters add" in office.says("newsletters", "list")
     assert office.data("newsletters", "list") == []
@@ -215,7 +239,7 @@ def as_process(folder: Path, *words: str, **environment: str) -> subprocess.Comp
         [sys.executable, "-m", "newsletter", *words],
         check=False,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])} | environment,
+        env=os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])} | environment,
         capture_output=True,
         text=True,
         timeout=120,

@@ -113,7 +113,10 @@ def test_with_several_newsletters_one_must_be_named(newsroom: Office) -> None:
 def test_a_short_password_is_not_taken(office: Office) -> None:
     result = office.run("staff", "add", ANN, "--role", "owner", "--password", typed="short\nshort\n")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1] == "newsletter: A password needs at least 12 characters."
+    assert (
+        result.stderr.splitlines()[-1]
+        == "newsletter: A password needs at least 10 characters. Four words that do not belong together are a good one."
+    )
 
 
 def test_a_preview_that_cannot_be_written_is_told_in_one_line(newsroom: Office) -> None:

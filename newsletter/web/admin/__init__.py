@@ -17,9 +17,12 @@ from newsletter.web.admin import (
     mending,
     mine,
     newsletters,
+    signing_in,
     sources,
+    staff,
     stories,
     subscribers,
+    trail,
 )
 
 __all__ = [
@@ -36,9 +39,12 @@ __all__ = [
     "mending",
     "mine",
     "newsletters",
+    "signing_in",
     "sources",
+    "staff",
     "stories",
     "subscribers",
+    "trail",
 ]
 
 

@@ -9,11 +9,11 @@ from newsletter.foundation.clock import the_clock
 from newsletter.staff.rights import Right
 from newsletter.subscribers import blocking
 from newsletter.subscribers.blocking import PatternInvalid
-from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+from newsletter.web.admin.access import attempt, me, needs, pages, whole_house
 
 
 @pages.get("/blocklist", endpoint="blocklist")
-@staff_only
+@whole_house
 def show() -> str:
     return _page()
 
@@ -30,7 +30,7 @@ def _page(typed: str = "", note: str = "", error: str = "") -> str:
 
 
 @pages.post("/blocklist", endpoint="block")
-@needs(Right.HELP_SUBSCRIBERS)
+@needs(Right.HELP_SUBSCRIBERS, whole_house=True)
 def block() -> ResponseReturnValue:
     typed, note = request.form.get("pattern", ""), request.form.get("note", "")
     try:
@@ -42,7 +42,7 @@ def block() -> ResponseReturnValue:
 
 
 @pages.post("/blocklist/unblock", endpoint="unblock")
-@needs(Right.HELP_SUBSCRIBERS)
+@needs(Right.HELP_SUBSCRIBERS, whole_house=True)
 def unblock() -> ResponseReturnValue:
     pattern = request.form.get("pattern", "")
     return attempt(

@@ -16,7 +16,7 @@ from newsletter.foundation.secrets import the_keys
 from newsletter.mail import returned
 from newsletter.mail.addresses import normalise
 from newsletter.staff.rights import Right
-from newsletter.subscribers.models import subscriber_at
+from newsletter.subscribers.models import Subscriber, subscriber_at
 from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
 
 SHOWN = 20_000
@@ -25,17 +25,19 @@ SHOWN = 20_000
 @pages.get("/bounces", endpoint="bounces")
 @staff_only
 def show_all() -> str:
-    open_ones = for_staff()
+    mine = me().newsletter_ids
+    open_ones = for_staff(newsletter_ids=mine)
     asked = [
         {"edition": edition(one.edition_id), "tally": one, "waiting": tallying.waiting(one.edition_id)}
         for one in stopped()
+        if me().sees(edition(one.edition_id).newsletter_id)
     ]
     return render_template(
         "admin/bounces.html",
         stopped=asked,
         open=open_ones,
-        open_count=waiting_for_staff(),
-        latest=latest(),
+        open_count=waiting_for_staff(mine),
+        latest=latest(newsletter_ids=mine),
         readers=_readers(open_ones),
         may_help=me().may(Right.HELP_SUBSCRIBERS),
     )
@@ -44,7 +46,11 @@ def show_all() -> str:
 def _readers(some: Sequence[Bounce]) -> dict[int, int]:
     """Who has the address that a report names, where nothing signed says that it is about them."""
     named = {one.id: subscriber_at(normalise(one.address)) for one in some if one.address}
-    return {id: reader.id for id, reader in named.items() if reader}
+    return {id: reader.id for id, reader in named.items() if reader and _sees(reader)}
+
+
+def _sees(reader: Subscriber) -> bool:
+    return not me().limited or any(me().sees(one.newsletter_id) for one in reader.subscriptions)
 
 
 @pages.get("/bounces/<int(max=2147483647):id>", endpoint="bounce")

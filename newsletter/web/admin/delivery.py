@@ -25,7 +25,7 @@ from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.text import one_line
 from newsletter.mail.addresses import normalise
 from newsletter.staff.rights import Right
-from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+from newsletter.web.admin.access import attempt, me, needs, pages, proven, staff_only
 from newsletter.web.admin.editions import ONE, actions_of, next_step
 from newsletter.web.security import POLICY
 
@@ -192,6 +192,7 @@ def _decided(id: int, decide: Callable[[], Decided], what: str) -> ResponseRetur
 
 
 @pages.post(f"{DELIVERY}/ledger.csv", endpoint="delivery_csv")
+@proven
 @needs(Right.OWN)
 def download(id: int) -> Response:
     """Every row of the ledger. It is a POST because it is written down who took everybody's addresses along."""

@@ -26,10 +26,10 @@ from newsletter.foundation import safety
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.database import db
 from newsletter.foundation.errors import NewsletterError
-from newsletter.newsletters.models import Approval, newsletter, newsletters
+from newsletter.newsletters.models import Approval
 from newsletter.staff.rights import Right
 from newsletter.stories.models import Mark, marks_of
-from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+from newsletter.web.admin.access import attempt, me, my_newsletter, my_newsletters, needs, pages, staff_only
 from newsletter.web.formats import moment
 from newsletter.web.security import error_page, mail_in_a_frame
 
@@ -39,12 +39,12 @@ ONE = "/editions/<int(max=2147483647):id>"
 @pages.get("/editions", endpoint="editions")
 @staff_only
 def show_all() -> str:
-    latest = recent_editions()
+    latest = recent_editions(among=me().newsletter_ids)
     return render_template(
         "admin/editions.html",
         editions=latest,
         counts=reporting.glance(latest),
-        newsletters=newsletters(),
+        newsletters=my_newsletters(),
         slots=slots(),
         may_edit=me().may(Right.EDIT),
     )
@@ -52,7 +52,7 @@ def show_all() -> str:
 
 def slots() -> list[tuple[int, str]]:
     """Every slot with its newsletter's name."""
-    return [(slot.id, f"{one.name}, {slot.label}") for one in newsletters() for slot in one.slots]
+    return [(slot.id, f"{one.name}, {slot.label}") for one in my_newsletters() for slot in one.slots]
 
 
 @pages.get(ONE, endpoint="edition")
@@ -211,7 +211,7 @@ def preview(id: int, form: str) -> ResponseReturnValue:
 @needs(Right.EDIT)
 def compose() -> ResponseReturnValue:
     slot, now, by = (
-        newsletter(request.form.get("newsletter") or None).default_slot,
+        my_newsletter(request.form.get("newsletter") or None).default_slot,
         the_clock().now(),
         me().actor,
     )
@@ -234,7 +234,7 @@ def recompose(id: int) -> ResponseReturnValue:
 
 
 @pages.post(f"{ONE}/approve")
-@needs(Right.EDIT)
+@needs(Right.SEND)
 def approve(id: int) -> ResponseReturnValue:
     by, typed = me().actor, request.form.get("audience")
     return attempt(
@@ -270,7 +270,7 @@ def hold(id: int) -> ResponseReturnValue:
 
 
 @pages.post(f"{ONE}/resume")
-@needs(Right.EDIT)
+@needs(Right.SEND)
 def resume(id: int) -> ResponseReturnValue:
     by = me().actor
     return attempt(

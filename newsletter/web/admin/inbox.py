@@ -17,7 +17,7 @@ from newsletter.editions.preflight import Kind
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.links import LinkInvalid, Purpose
-from newsletter.web.admin.access import pages
+from newsletter.web.admin.access import anyone, pages
 from newsletter.web.admin.editions import next_step
 from newsletter.web.security import csrf, error_page, mail_in_a_frame
 
@@ -29,6 +29,7 @@ def install(app: Flask) -> None:
 
 
 @pages.route(PATH, methods=["GET", "POST"])
+@anyone
 def inbox(deed: str, token: str) -> ResponseReturnValue:
     purpose = Purpose(deed)
     try:
@@ -78,6 +79,7 @@ def _state(asked: Asked) -> str:
 
 
 @pages.get(f"{PATH}/preview")
+@anyone
 def inbox_preview(deed: str, token: str) -> ResponseReturnValue:
     try:
         revision = proposing.read(Purpose(deed), token).revision

@@ -13,11 +13,12 @@ from newsletter.editions import adding, publishing
 from newsletter.editions.models import Edition
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError, NotFound, Refused
-from newsletter.newsletters.models import NoNewsletter, Slot, newsletters
+from newsletter.newsletters.models import NoNewsletter, Slot
 from newsletter.staff.rights import Right
 from newsletter.stories.models import Story, stories_between
-from newsletter.web.admin.access import attempt, me, needs, pages
+from newsletter.web.admin.access import attempt, me, must_see, my_newsletters, needs, pages
 from newsletter.web.admin.editions import ONE, slots
+from newsletter.web.admin.places import of_story
 
 OFFERED = 60
 """So many of the newsletter's stories can be ticked for a special edition, the newest first."""
@@ -46,7 +47,7 @@ def pause(id: int) -> ResponseReturnValue:
 
 
 @pages.post(f"{ONE}/unpause")
-@needs(Right.EDIT)
+@needs(Right.SEND)
 def unpause(id: int) -> ResponseReturnValue:
     by = me().actor
     return attempt(lambda: releasing.unpause(id, the_clock().now(), by), "It goes on.", url_for("admin.edition", id=id))
@@ -115,6 +116,8 @@ def special() -> ResponseReturnValue:
     if request.method != "POST":
         return render_template("admin/special.html", slot=slot, slots=slots(), stories=_offered(slot))
     subject, chosen = request.form.get("subject", ""), [_number(one) for one in request.form.getlist("story")]
+    for story_id in chosen:
+        must_see(of_story, id=story_id)
     return _made(
         lambda: adding.special(slot, publishing.today(slot, now), now, by, subject, chosen),
         "This is its draft. It goes out when somebody sends it.",
@@ -130,7 +133,7 @@ def _offered(slot: Slot) -> list[Story]:
 
 def _slot() -> Slot:
     """The one that is named, else the first newsletter's default. Raises NoNewsletter, NotFound."""
-    every = newsletters()
+    every = my_newsletters()
     if not every:
         raise NoNewsletter
     typed = request.values.get("slot", "")

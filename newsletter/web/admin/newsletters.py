@@ -8,12 +8,12 @@ from flask.typing import ResponseReturnValue
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError
 from newsletter.newsletters import settings
-from newsletter.newsletters.models import Newsletter, newsletter, newsletters
+from newsletter.newsletters.models import Newsletter, newsletter
 from newsletter.newsletters.settings import SettingInvalid
 from newsletter.staff.rights import Right
 from newsletter.stories import gating
 from newsletter.stories.gating import TopicUnusable
-from newsletter.web.admin.access import me, needs, pages, staff_only
+from newsletter.web.admin.access import me, my_newsletters, needs, pages, staff_only
 from newsletter.web.security import error_page
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -22,7 +22,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 @pages.get("/newsletters", endpoint="newsletters")
 @staff_only
 def show_all() -> str:
-    return render_template("admin/newsletters.html", newsletters=newsletters(), may_own=me().may(Right.OWN))
+    return render_template("admin/newsletters.html", newsletters=my_newsletters(), may_own=me().may(Right.OWN))
 
 
 @pages.route("/newsletters/<slug>", endpoint="newsletter", methods=["GET", "POST"])

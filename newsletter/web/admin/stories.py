@@ -17,13 +17,14 @@ from newsletter.editions.models import edition
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError, NotFound
 from newsletter.foundation.text import one_line
-from newsletter.newsletters.models import Newsletter, NoNewsletter, newsletter, newsletters
+from newsletter.newsletters.models import Newsletter, NoNewsletter, newsletter
 from newsletter.staff.rights import Right
 from newsletter.stories import adding, marking
 from newsletter.stories.adding import Added, StoryByHand, StoryInvalid
 from newsletter.stories.fetching import the_fetcher
 from newsletter.stories.models import Mark, Story, StoryMark, marks_of, marks_on, search, stories_among, story
-from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+from newsletter.web.admin.access import attempt, me, must_see, must_see_all, my_newsletters, needs, pages, staff_only
+from newsletter.web.admin.places import of_edition, of_story
 
 PER_PAGE = 50
 WORDS_AT_MOST = 200
@@ -45,11 +46,11 @@ def _newsletter(of: Story | None = None) -> Newsletter:
 
     Raises NoNewsletter, NewsletterUnknown.
     """
-    every = newsletters()
+    every = my_newsletters()
     if not every:
         raise NoNewsletter
     home = next((one for one in every if of and one.id == of.newsletter_id), every[0])
-    return newsletter(request.values.get("newsletter") or home.slug)
+    return newsletter(request.values.get("newsletter") or home.slug, every)
 
 
 def _number(field: str, what: str) -> int | None:
@@ -69,7 +70,7 @@ def show_all() -> str:
     return render_template(
         "admin/stories.html",
         newsletter=shown,
-        newsletters=newsletters(),
+        newsletters=my_newsletters(),
         words=words,
         stories=found[:PER_PAGE],
         marks=_by_story(marks_of(shown.id)),
@@ -97,10 +98,10 @@ def show(id: int) -> str:
         "admin/story.html",
         story=shown,
         newsletter=where,
-        newsletters=newsletters(),
+        newsletters=my_newsletters(),
         marks={mark.mark for mark in said if mark.other_story_id is None},
         pairs=_pairs(shown, [mark for mark in said if mark.other_story_id is not None]),
-        editions=[edition(edition_id) for edition_id in withdrawing.unsent_with({id})],
+        editions=[one for one in map(edition, withdrawing.unsent_with({id})) if me().sees(one.newsletter_id)],
         may_edit=me().may(Right.EDIT),
     )
 
@@ -119,7 +120,11 @@ def _pairs(shown: Story, said: Sequence[StoryMark]) -> list[tuple[Mark, Story]]:
 @needs(Right.EDIT)
 def say(id: int) -> ResponseReturnValue:
     """Mark a story or two, or take that back; from an edition's page, with its draft composed again."""
-    where, edition_id = _newsletter(story(id)), _number("edition", "edition")
+    where, edition_id, other = _newsletter(story(id)), _number("edition", "edition"), _number("other", "story")
+    if edition_id is not None:
+        must_see(of_edition, id=edition_id)
+    if other is not None:
+        must_see(of_story, id=other)
     if (kind := request.form.get("kind")) not in set(Mark):
         abort(400)
     mark, undo = Mark(kind), "undo" in request.form
@@ -127,7 +132,7 @@ def say(id: int) -> ResponseReturnValue:
     page = url_for("admin.story", id=id, newsletter=where.slug)
     back = page if edition_id is None else url_for("admin.edition", id=edition_id)
     try:
-        verb(where, id, mark, the_clock().now(), by, _number("other", "story"))
+        verb(where, id, mark, the_clock().now(), by, other)
     except NewsletterError as error:
         flash(str(error), "problem")
         return redirect(back, 303)
@@ -175,6 +180,7 @@ def _said_of(added: Added, pin: bool) -> str:
 @pages.route(f"{ONE}/edit", endpoint="edit_story", methods=["GET", "POST"])
 @needs(Right.EDIT)
 def edit(id: int) -> ResponseReturnValue:
+    must_see_all(of_story, id=id)
     shown, error = story(id), None
     written = _written() if request.method == "POST" else StoryByHand.written(shown)
     if request.method == "POST":
@@ -202,6 +208,7 @@ def _form(template: str, written: StoryByHand, error: NewsletterError | None, **
 @pages.post(f"{ONE}/withdraw", endpoint="withdraw_story")
 @needs(Right.EDIT)
 def withdraw(id: int) -> ResponseReturnValue:
+    must_see_all(of_story, id=id)
     back = url_for("admin.story", id=id)
     try:
         changed = releasing.withdraw(id, request.form.get("reason", ""), the_clock().now(), me().actor)
@@ -215,6 +222,7 @@ def withdraw(id: int) -> ResponseReturnValue:
 @pages.post(f"{ONE}/restore", endpoint="restore_story")
 @needs(Right.EDIT)
 def restore(id: int) -> ResponseReturnValue:
+    must_see_all(of_story, id=id)
     by = me().actor
     return attempt(
         lambda: marking.restore(id, the_clock().now(), by),

@@ -12,13 +12,14 @@ from newsletter.foundation.secrets import the_keys
 from newsletter.foundation.text import one_line
 from newsletter.mail import outbox, suppression
 from newsletter.mail.addresses import AddressInvalid, normalise
+from newsletter.mail.outbox import OutboxMail
 from newsletter.newsletters.models import newsletters
 from newsletter.staff.rights import Right
 from newsletter.subscribers import signing_up, suppressing
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import Subscriber, active_counts, consent_story, search, subscriber
 from newsletter.subscribers.signing_up import NeverMailed
-from newsletter.web.admin.access import attempt, me, needs, pages, staff_only
+from newsletter.web.admin.access import attempt, me, my_newsletter, my_newsletters, needs, pages, proven, staff_only
 
 A_PAGE = 50
 
@@ -27,13 +28,15 @@ A_PAGE = 50
 @staff_only
 def show_all() -> str:
     text = one_line(request.args.get("q", ""))
-    found = list(search(text, before=_number(request.args.get("before", "")), limit=A_PAGE + 1))
+    found = list(
+        search(text, before=_number(request.args.get("before", "")), limit=A_PAGE + 1, among=me().newsletter_ids)
+    )
     return render_template(
         "admin/subscribers.html",
         q=text,
         subscribers=found[:A_PAGE],
         more=found[A_PAGE - 1].id if len(found) > A_PAGE else None,
-        total=sum(active_counts().values()),
+        total=sum(count for of, count in active_counts().items() if me().sees(of)),
         may_help=me().may(Right.HELP_SUBSCRIBERS),
     )
 
@@ -46,17 +49,25 @@ def _number(text: str) -> int | None:
 @staff_only
 def show(id: int) -> str:
     person = subscriber(id)
+    names = {newsletter.id: newsletter.name for newsletter in my_newsletters()}
     return render_template(
         "admin/subscriber.html",
         subscriber=person,
-        subscriptions=person.subscriptions,
-        story=consent_story(person.address_hash),
-        deliveries=deliveries_to(id),
-        newsletter_names={newsletter.id: newsletter.name for newsletter in newsletters()},
-        mails=outbox.mails_to(person.address),
+        subscriptions=[one for one in person.subscriptions if one.newsletter_id in names],
+        story=[one for one in consent_story(person.address_hash) if one.newsletter_id in names],
+        deliveries=[one for one in deliveries_to(id) if one.newsletter_id in names],
+        newsletter_names=names,
+        mails=_mails(person),
         suppressions=sorted(suppression.reasons(person.address_hash)),
         may_help=me().may(Right.HELP_SUBSCRIBERS),
+        may_act=me().may(Right.HELP_SUBSCRIBERS) and not me().limited,
     )
+
+
+def _mails(person: Subscriber) -> list[OutboxMail]:
+    """Who is limited sees those of their newsletters, by whom they come from."""
+    others = {one.from_address for one in newsletters() if not me().sees(one.id)}
+    return [mail for mail in outbox.mails_to(person.address) if mail.sender_address not in others]
 
 
 @pages.route("/subscribers/add", endpoint="add_subscriber", methods=["GET", "POST"])
@@ -66,7 +77,7 @@ def add() -> ResponseReturnValue:
     error = None
     if request.method == "POST":
         try:
-            signing_up.request_for(slug, address, the_clock().now(), the_keys(), me().actor)
+            signing_up.request_for(my_newsletter(slug or None).slug, address, the_clock().now(), the_keys(), me().actor)
         except (AddressInvalid, NeverMailed) as problem:
             error = str(problem)
         else:
@@ -74,7 +85,7 @@ def add() -> ResponseReturnValue:
             return redirect(url_for("admin.subscribers"), 303)
     page = render_template(
         "admin/subscriber_add.html",
-        newsletters=newsletters(),
+        newsletters=my_newsletters(),
         address=address,
         newsletter_slug=slug,
         error=error,
@@ -83,7 +94,7 @@ def add() -> ResponseReturnValue:
 
 
 @pages.post("/subscribers/<int(max=2147483647):id>/suppress")
-@needs(Right.HELP_SUBSCRIBERS)
+@needs(Right.HELP_SUBSCRIBERS, whole_house=True)
 def suppress(id: int) -> ResponseReturnValue:
     person = subscriber(id)
     back = url_for("admin.subscriber", id=id)
@@ -106,7 +117,8 @@ def _typed(person: Subscriber) -> bool:
 
 
 @pages.post("/subscribers/<int(max=2147483647):id>/erase", endpoint="erase_subscriber")
-@needs(Right.HELP_SUBSCRIBERS)
+@proven
+@needs(Right.HELP_SUBSCRIBERS, whole_house=True)
 def erase(id: int) -> ResponseReturnValue:
     person = subscriber(id)
     if not _typed(person):

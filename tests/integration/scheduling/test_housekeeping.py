@@ -16,11 +16,15 @@ from newsletter.delivery.models import Delivery, RateMinute, SkipReason, skips_o
 from newsletter.editions.models import Edition
 from newsletter.foundation import alerts, retention
 from newsletter.foundation.alerts import Alert
+from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import Base, db, transaction
 from newsletter.foundation.retention import Kept
 from newsletter.mail.outbox import OutboxMail
 from newsletter.mail.verdicts import Kind
-from newsletter.staff.models import SignInFailure, SignInLink, StaffSession
+from newsletter.staff import inviting
+from newsletter.staff.models import Invitation, Role, SignInFailure, SignInLink, SpentPrompt, StaffSession
+from newsletter.staff.notes import nobodys_sender
+from newsletter.staff.rights import Grant
 from newsletter.subscribers.models import SignUpRequest, SpentChallenge
 from tests.conftest import House
 from tests.integration.web import hire, signed_in
@@ -52,7 +56,7 @@ def test_the_page_names_every_table_of_the_database() -> None:
 
 def test_the_page_says_of_each_table_what_the_program_does() -> None:
     in_days = {one.table.__tablename__: one.keep.days for one in RETENTION} | {"deliveries": DELIVERIES.days}
-    assert in_days.pop("spent_challenges") == 0
+    assert in_days.pop("spent_challenges") == in_days.pop("spent_prompts") == 0
     assert {table: kept for table, kept in promised().items() if "day" in kept} == {
         table: f"{days} day{'s' if days > 1 else ''}" for table, days in in_days.items()
     }
@@ -69,17 +73,22 @@ EXAMPLES = {
     "bounce_tallies": BounceTally,
     "rate_minutes": RateMinute,
     "spent_challenges": SpentChallenge,
+    "spent_prompts": SpentPrompt,
+    "staff_invitations": Invitation,
 }
 
 
 def with_a_row_in_each(house: House) -> None:
     found(house)
     house.browser.post("/subscribe", data={"email": ANN, "newsletter": "morning-post"})
+    with house.app.app_context():
+        inviting.invite(ANN, Grant(Role.EDITOR), house.now, COMMAND, house.links, nobodys_sender())
     house.work()
-    hire(house, "owner")  # type: ignore[arg-type]
+    hire(house, Role.OWNER)
     signed_in(house)
     with house.app.app_context(), transaction() as session:
         session.add(SignInFailure(address=ANN, ip="192.0.2.1", at=house.now))
+        session.add(SpentPrompt(digest="x", expires_at=house.now))
         session.add(SpentChallenge(signature="x", expires_at=house.now))
         alerts.raise_("trouble", "It is broken.", "Mend it.", house.now)
         alerts.resolve("trouble", house.now)

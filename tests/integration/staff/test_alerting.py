@@ -11,20 +11,22 @@ import pytest
 import sqlalchemy as sa
 
 from newsletter import scheduling
+from newsletter.editions.concerning import newsletter_of
 from newsletter.foundation import alerts, calling, safety
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import COMMAND, AuditRecord
 from newsletter.foundation.config import AlertsConfig, MailConfig
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.message import Sender
-from newsletter.staff import alerting, settings, signing_in
-from newsletter.staff.models import Role, Staff, StaffUnknown
+from newsletter.staff import alerting, managing, settings, signing_in
+from newsletter.staff.models import Role, Staff, StaffUnknown, staff_at
+from newsletter.staff.rights import Grant
 from newsletter.staff.settings import WishInvalid
 from newsletter.stories import health
 from newsletter.stories.models import NewsletterSource, Source, SourceState
 from tests.conftest import BuildHouse, House
 from tests.support.inbox import Received
-from tests.support.newsroom import found, open_alert_keys
+from tests.support.newsroom import found, open_alert_keys, sending
 from tests.support.ports import free_port
 from tests.support.racing import at_once
 from tests.support.webhook import Webhook, running_webhook
@@ -435,13 +437,43 @@ def test_a_wish_that_is_none_is_refused_and_nothing_is_changed(house: House, wis
         assert (person.wants_alerts, person.wants_drafts, person.role) == (False, False, Role.SUPPORT)
 
 
+def test_who_works_for_some_newsletters_is_told_of_theirs_and_of_what_concerns_the_house(house: House) -> None:
+    hire(house, olive=Role.OWNER, ed=Role.EDITOR)
+    paper, edition_id = sending(house, slug="morning-post")
+    other = found(house, "ridge-courier")
+    with house.app.app_context():
+        ed = staff_at("ed@example.org")
+        assert ed is not None
+        managing.grant(ed.id, Grant(Role.EDITOR, newsletter_ids=frozenset({other.id})), house.now, COMMAND)
+    for key in (
+        f"edition-held:{edition_id}",
+        f"edition-overdue:{paper.slot_id}:2026-03-03",
+        f"draft-failed:{paper.slot_id}:2026-03-03",
+        f"sources-silent:{paper.id}",
+        f"bounces-policy:{edition_id}",
+    ):
+        raise_(house, key)
+    with house.app.app_context():
+        alerting.tell(house.now, POST, newsletter_of)
+    house.work()
+    assert (len(house.inbox.of("olive@example.org")), len(house.inbox.of("ed@example.org"))) == (1, 0)
+    raise_(house, "relay", f"sources-silent:{other.id}", "edition-held:999", "edition-held:x")
+    house.later(minutes=1)
+    with house.app.app_context():
+        alerting.tell(house.now, POST, newsletter_of)
+    house.work()
+    (told,) = house.inbox.of("ed@example.org")
+    assert f"sources-silent:{other.id}" in told.part("plain")
+    assert f"sources-silent:{paper.id}" not in told.part("plain")
+
+
 def test_a_wish_is_audited_once_and_only_when_it_changes_something(house: House) -> None:
     hire(house, olive=Role.OWNER)
     for _ in range(2):
         wish(house, "  Olive@Example.org", wants_drafts="yes", wants_alerts="yes")
     with house.app.app_context():
         query = sa.select(AuditRecord.details).where(AuditRecord.action == "staff.change")
-        assert list(db.session.scalars(query)) == [{"wants_drafts": True}]
+        assert list(db.session.scalars(query)) == [{"before": {"wants_drafts": False}, "after": {"wants_drafts": True}}]
 
 
 def test_nobody_can_wish_for_who_is_not_on_the_staff(house: House) -> None:

@@ -15,6 +15,7 @@ from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db
 from newsletter.staff import signing_in
 from newsletter.staff.models import Role, Staff
+from newsletter.staff.rights import Grant
 from tests.conftest import House
 from tests.integration.subscribers import SITE
 
@@ -54,16 +55,16 @@ def visitor(house: House) -> Desk:
     return Desk(house.browser)
 
 
-def hire(house: House, role: Role) -> str:
+def hire(house: House, role: Role, grant: Grant | None = None) -> str:
     """A new person of the staff, and the path of a link that signs them in."""
     with house.app.app_context():
         address = f"{role}{db.session.scalar(sa.select(sa.func.count()).select_from(Staff))}@example.org"
-        signing_in.add(address, role, house.now, COMMAND)
+        signing_in.add(address, role, house.now, COMMAND, grant=grant)
         return urlsplit(signing_in.make_link(address, house.now, COMMAND, house.links)).path
 
 
-def signed_in(house: House, role: Role = Role.OWNER, query: str = "") -> Desk:
-    desk, link = visitor(house), hire(house, role)
+def signed_in(house: House, role: Role = Role.OWNER, query: str = "", grant: Grant | None = None) -> Desk:
+    desk, link = visitor(house), hire(house, role, grant)
     answer = desk.post(link + query)
     assert answer.status_code == 303
     return desk

@@ -20,7 +20,7 @@ from newsletter.foundation.database import db, transaction
 from newsletter.foundation.links import Purpose
 from newsletter.newsletters.models import Slot
 from newsletter.staff import settings, signing_in
-from newsletter.staff.models import Role, Staff
+from newsletter.staff.models import Role, Staff, StaffNewsletter
 from tests.conftest import House
 from tests.integration.subscribers import SITE
 from tests.integration.web import signed_in, visitor
@@ -393,9 +393,46 @@ def test_who_was_disabled_has_links_that_do_nothing(house: House) -> None:
 def test_who_may_not_approve_any_more_has_links_that_do_nothing(house: House) -> None:
     edition_id, path = asked(house)
     with house.app.app_context(), transaction() as session:
-        session.execute(sa.update(Staff).values(role=Role.SUPPORT))
+        session.execute(sa.update(Staff).values(role=Role.SUPPORT, may_send=False))
     assert press(house, path).status_code == 410
     assert edition_state(house, edition_id) == "drafted"
+
+
+def test_who_does_not_send_any_more_holds_from_the_mail_and_approves_nothing(house: House) -> None:
+    edition_id, path = asked(house)
+    with house.app.app_context(), transaction() as session:
+        session.execute(sa.update(Staff).values(may_send=False))
+    assert press(house, path).status_code == 410
+    assert edition_state(house, edition_id) == "drafted"
+    assert press(house, link(house, revision_id(house, edition_id), 1, HOLD)).status_code == 303
+    assert edition_state(house, edition_id) == "held drafted"
+
+
+def test_a_draft_goes_to_who_works_for_its_newsletter_and_the_link_asks_again(house: House) -> None:
+    edition_id, path = asked(house)
+    ed = hire(house, "ed")
+    other = found(house, "ridge-courier")
+    with house.app.app_context(), transaction() as session:
+        session.execute(sa.update(Staff).values(limited=True))
+        session.add(StaffNewsletter(staff_id=ed, newsletter_id=1))
+        session.add(StaffNewsletter(staff_id=1, newsletter_id=other.id))
+    propose(house)
+    assert (len(drafts(house)), len(drafts(house, ED))) == (0, 1)
+    assert press(house, path).status_code == 410
+    assert edition_state(house, edition_id) == "drafted"
+    assert press(house, link(house, revision_id(house, edition_id), ed)).status_code == 303
+
+
+def test_the_draft_for_who_does_not_send_has_no_link_that_approves(house: House) -> None:
+    hire(house, "olive")
+    with house.app.app_context(), transaction() as session:
+        session.execute(sa.update(Staff).values(may_send=False))
+    drafted(house)
+    propose(house)
+    text = drafts(house)[0].part("plain")
+    assert "/admin/inbox/approve/" not in text
+    assert "/admin/inbox/approve/" not in drafts(house)[0].part("html")
+    assert "/admin/inbox/hold/" in text
 
 
 def test_a_link_does_what_it_was_made_for_and_nothing_else(house: House) -> None:
@@ -472,14 +509,14 @@ def test_a_person_chooses_their_mails(house: House) -> None:
     assert "Saved." in mine.words
     assert mine.fields("Save")["wants_drafts"] == ["yes"]
     assert mine.fields("Save")["wants_alerts"] == ["yes"]
-    desk.post("/admin/me")
+    desk.post("/admin/me/mails")
     assert set(open_page(desk, "/admin/me").fields("Save")) == {"csrf_token"}
 
 
 def test_support_is_not_offered_drafts_and_cannot_ask_for_them(house: House) -> None:
     desk = signed_in(house, Role.SUPPORT)
-    assert "draft" not in open_page(desk, "/admin/me").words
-    desk.post("/admin/me", wants_drafts="yes", wants_alerts="yes")
+    assert "wants_drafts" not in open_page(desk, "/admin/me").fields("Save")
+    desk.post("/admin/me/mails", wants_drafts="yes", wants_alerts="yes")
     with house.app.app_context():
         person = db.session.scalars(sa.select(Staff)).one()
         assert (person.wants_drafts, person.wants_alerts) == (False, True)

@@ -1,19 +1,15 @@
-"""Who may do what on the pages, what every answer carries, and what a hostile word turns into."""
+"""What every answer carries, what a form wants, and what a hostile word turns into."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import timedelta
-from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 from sqlalchemy import event
-from werkzeug.routing import Rule
 
-from newsletter.delivery import bounces
 from newsletter.editions import publishing
 from newsletter.foundation import secrets
 from newsletter.foundation.audit import COMMAND, SYSTEM
@@ -23,183 +19,17 @@ from newsletter.foundation.links import Purpose
 from newsletter.newsletters.models import newsletter
 from newsletter.operations import demo
 from newsletter.operations.demo.clock import DemoClock
-from newsletter.staff.models import Role
 from newsletter.stories import collecting, following
 from newsletter.stories.models import Source, SourceState
-from newsletter.subscribers.models import Subscriber
 from tests.conftest import MORNING, BuildHouse, House
-from tests.integration.subscribers import ANN, SITE, asked, became_reader, everything, sign_up, words_of
-from tests.integration.web import NOBODYS, Desk, hire, in_production, signed_in, visitor
+from tests.integration.subscribers import ANN, SITE, became_reader, everything, sign_up
+from tests.integration.web import Desk, in_production, signed_in, visitor
 from tests.support import newsroom
+from tests.support.every_page import furnished, path_of, rules
 from tests.support.outlets import Piece, publish
-from tests.support.past import went_out
-from tests.support.returning import mail
-
-EVERYBODY = frozenset(Role) | {None}
-STAFF = frozenset(Role)
-EDITORS = frozenset({Role.OWNER, Role.EDITOR})
-OWNERS = frozenset({Role.OWNER})
-DECIDED: dict[tuple[str, str], frozenset[Role | None]] = {
-    ("static", "GET"): EVERYBODY,
-    ("public.index", "GET"): EVERYBODY,
-    ("public.look", "GET"): EVERYBODY,
-    ("public.picture", "GET"): EVERYBODY,
-    ("public.subscribe_form", "GET"): EVERYBODY,
-    ("public.subscribe", "POST"): EVERYBODY,
-    ("public.confirm", "GET"): EVERYBODY,
-    ("public.confirm", "POST"): EVERYBODY,
-    ("public.unsubscribe", "GET"): EVERYBODY,
-    ("public.unsubscribe", "POST"): EVERYBODY,
-    ("public.undo_leaving", "POST"): EVERYBODY,
-    ("public.say_why", "POST"): EVERYBODY,
-    ("public.unsubscribed", "GET"): EVERYBODY,
-    ("preferences.show", "GET"): EVERYBODY,
-    ("preferences.pressed", "GET"): EVERYBODY,
-    ("preferences.save", "POST"): EVERYBODY,
-    ("preferences.pause", "POST"): EVERYBODY,
-    ("preferences.resume", "POST"): EVERYBODY,
-    ("preferences.leave", "POST"): EVERYBODY,
-    ("preferences.address", "GET"): EVERYBODY,
-    ("preferences.address", "POST"): EVERYBODY,
-    ("preferences.change", "GET"): EVERYBODY,
-    ("preferences.change", "POST"): EVERYBODY,
-    ("preferences.lost", "GET"): EVERYBODY,
-    ("preferences.lost", "POST"): EVERYBODY,
-    ("preferences.data", "GET"): EVERYBODY,
-    ("preferences.data_json", "GET"): EVERYBODY,
-    ("preferences.erase", "GET"): EVERYBODY,
-    ("preferences.erase", "POST"): EVERYBODY,
-    ("archive.index", "GET"): EVERYBODY,
-    ("archive.of_newsletter", "GET"): EVERYBODY,
-    ("archive.of_month", "GET"): EVERYBODY,
-    ("archive.of_day", "GET"): EVERYBODY,
-    ("archive.of_slot", "GET"): EVERYBODY,
-    ("archive.special_of_day", "GET"): EVERYBODY,
-    ("archive.special_of_slot", "GET"): EVERYBODY,
-    ("archive.feed", "GET"): EVERYBODY,
-    ("archive.rss", "GET"): EVERYBODY,
-    ("archive.json_feed", "GET"): EVERYBODY,
-    ("embed.frame", "GET"): EVERYBODY,
-    ("embed.sign_up", "POST"): EVERYBODY,
-    ("embed.script", "GET"): EVERYBODY,
-    ("public.healthz", "GET"): EVERYBODY,
-    ("public.readyz", "GET"): EVERYBODY,
-    ("admin.sign_in", "GET"): EVERYBODY,
-    ("admin.sign_in", "POST"): EVERYBODY,
-    ("admin.link", "GET"): EVERYBODY,
-    ("admin.link", "POST"): EVERYBODY,
-    ("admin.sign_out", "POST"): STAFF,
-    ("admin.inbox", "GET"): EVERYBODY,
-    ("admin.inbox", "POST"): EVERYBODY,
-    ("admin.inbox_preview", "GET"): EVERYBODY,
-    ("admin.home", "GET"): STAFF,
-    ("admin.sources", "GET"): STAFF,
-    ("admin.subscribers", "GET"): STAFF,
-    ("admin.subscriber", "GET"): STAFF,
-    ("admin.add_subscriber", "GET"): STAFF,
-    ("admin.add_subscriber", "POST"): STAFF,
-    ("admin.suppress", "POST"): STAFF,
-    ("admin.erase_subscriber", "POST"): STAFF,
-    ("admin.blocklist", "GET"): STAFF,
-    ("admin.block", "POST"): STAFF,
-    ("admin.unblock", "POST"): STAFF,
-    ("admin.bounces", "GET"): STAFF,
-    ("admin.bounce", "GET"): STAFF,
-    ("admin.bounced_mail", "GET"): STAFF,
-    ("admin.settle_bounce", "POST"): STAFF,
-    ("admin.release_bounces", "POST"): STAFF,
-    ("admin.leave_bounces", "POST"): STAFF,
-    ("admin.me", "GET"): STAFF,
-    ("admin.me", "POST"): STAFF,
-    ("admin.editions", "GET"): STAFF,
-    ("admin.edition", "GET"): STAFF,
-    ("admin.preview", "GET"): STAFF,
-    ("admin.delivery", "GET"): STAFF,
-    ("admin.delivery_progress", "GET"): STAFF,
-    ("admin.delivery_csv", "POST"): OWNERS,
-    ("admin.pause_delivery", "POST"): EDITORS,
-    ("admin.unpause_delivery", "POST"): EDITORS,
-    ("admin.resend_copy", "POST"): EDITORS,
-    ("admin.leave_copy", "POST"): EDITORS,
-    ("admin.resend_copies", "POST"): EDITORS,
-    ("admin.leave_copies", "POST"): EDITORS,
-    ("admin.compose", "POST"): EDITORS,
-    ("admin.recompose", "POST"): EDITORS,
-    ("admin.approve", "POST"): EDITORS,
-    ("admin.send", "POST"): EDITORS,
-    ("admin.hold", "POST"): EDITORS,
-    ("admin.resume", "POST"): EDITORS,
-    ("admin.stories", "GET"): STAFF,
-    ("admin.story", "GET"): STAFF,
-    ("admin.edit_edition", "GET"): EDITORS,
-    ("admin.edit_edition", "POST"): EDITORS,
-    ("admin.pull_back", "POST"): EDITORS,
-    ("admin.pause", "POST"): EDITORS,
-    ("admin.unpause", "POST"): EDITORS,
-    ("admin.cancel", "POST"): EDITORS,
-    ("admin.skip_day", "POST"): EDITORS,
-    ("admin.pull_story", "POST"): EDITORS,
-    ("admin.correct", "POST"): EDITORS,
-    ("admin.special", "GET"): EDITORS,
-    ("admin.special", "POST"): EDITORS,
-    ("admin.say_of_story", "POST"): EDITORS,
-    ("admin.add_story", "GET"): EDITORS,
-    ("admin.add_story", "POST"): EDITORS,
-    ("admin.edit_story", "GET"): EDITORS,
-    ("admin.edit_story", "POST"): EDITORS,
-    ("admin.withdraw_story", "POST"): EDITORS,
-    ("admin.restore_story", "POST"): EDITORS,
-    ("admin.newsletters", "GET"): STAFF,
-    ("admin.newsletter", "GET"): OWNERS,
-    ("admin.newsletter", "POST"): OWNERS,
-    ("admin.topic_words", "GET"): STAFF,
-    ("admin.box", "GET"): STAFF,
-    ("admin.box_alone", "GET"): STAFF,
-}
-"""Who gets in, for every route and method. A new route fails until somebody has decided; None is a visitor."""
-
 
 KEPT = ("/static", "/look", "/pictures", "/editions", "/feed.xml", "/embed")
 """What is the same for everybody, and may be kept by a browser or a proxy."""
-
-
-def rules(house: House, method: str, below: str = "/") -> list[Rule]:
-    found = house.app.url_map.iter_rules()
-    return [rule for rule in found if rule.rule.startswith(below) and method in (rule.methods or ())]
-
-
-def path_of(house: House, rule: Rule, **values: object) -> str:
-    with house.app.test_request_context():
-        known = {"filename": "newsletter.css", "slug": "morning-post", "form": "html", "token": "x"}
-        known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo", "deed": "hold"}
-        known |= {"copy": NOBODYS}
-        known |= {"month": "2026-03", "day": "2026-03-03", "slot_id": 1, "number": 1} | values
-        path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
-    return path.removeprefix("http://")
-
-
-def furnished(house: House) -> dict[str, dict[str, object]]:
-    """A house with something on every page; gives the arguments by endpoint."""
-    paper = newsroom.found(house)
-    story_id = paper.story("Harbor bridge closes", "Harbor Gazette")
-    sent = went_out(paper, house.now.date() - timedelta(days=9))
-    leave = became_reader(house)
-    confirm = asked(house, "new@example.org")
-    with house.app.app_context():
-        edition = publishing.compose(newsletter(None).default_slot, house.now.date(), house.now, SYSTEM)
-        person = db.session.scalars(sa.select(Subscriber)).one()
-        ids = {"admin.subscriber": person.id, "admin.edition": edition.id, "admin.preview": edition.id}
-        came = bounces.receive(mail("The roof leaks.", sender="postmaster@example.net"), house.now)
-        ids |= {"admin.bounce": came.id, "admin.bounced_mail": came.id}
-        ids |= {"admin.delivery": sent, "admin.delivery_progress": sent}
-        ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
-    return {
-        **{endpoint: {"id": id} for endpoint, id in ids.items()},
-        "public.confirm": {"token": confirm.rpartition("/")[2]},
-        "preferences.pressed": {"_pressed": "pause"},
-        "public.unsubscribe": {"token": leave.rpartition("/")[2]},
-        "admin.link": {"token": hire(house, Role.SUPPORT).rpartition("/")[2]},
-    }
 
 
 # Every page
@@ -298,50 +128,7 @@ def test_a_wrong_method_is_told_the_right_ones(house: House) -> None:
     assert "POST" in house.browser.put("/subscribe").headers.get("Allow", "")
 
 
-# Who may do what
-
-
-def test_somebody_has_decided_who_may_use_each_route(house: House) -> None:
-    there = {
-        (rule.endpoint, method)
-        for rule in house.app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-    assert there == set(DECIDED)
-
-
-def test_each_role_may_do_what_was_decided_and_nothing_else(house: House) -> None:
-    arguments = furnished(house)
-    for role in Role:
-        desk = signed_in(house, role)
-        for (endpoint, method), allowed in DECIDED.items():
-            if None in allowed or endpoint == "admin.sign_out":
-                continue
-            (rule,) = [rule for rule in rules(house, method) if rule.endpoint == endpoint]
-            if method == "GET":
-                status = desk.get(path_of(house, rule, **arguments.get(endpoint, {}))).status_code
-                assert status == (200 if role in allowed else 403), (role, endpoint)
-            else:  # of things that there are not, so that nothing happens to who may do it
-                status = desk.post(path_of(house, rule), newsletter="no-such").status_code
-                assert status in ((303, 404, 422) if role in allowed else (403,)), (role, endpoint)
-
-
-def test_a_visitor_is_sent_to_sign_in_and_changes_nothing(house: House) -> None:
-    arguments = furnished(house)
-    desk = visitor(house)
-    token = desk.token
-    before = everything(house)
-    for endpoint, method in DECIDED:
-        if None in DECIDED[endpoint, method]:
-            continue
-        (rule,) = [rule for rule in rules(house, method) if rule.endpoint == endpoint]
-        path = path_of(house, rule, **arguments.get(endpoint, {}))
-        answer = desk.client.open(path, method=method, base_url=SITE, data={"csrf_token": token})
-        assert answer.status_code == 302, path
-        assert urlsplit(answer.headers["Location"]).path == "/admin/sign-in", path
-        assert not urlsplit(answer.headers["Location"]).netloc, path
-        assert ANN not in words_of(answer), path
-    assert everything(house) == before
+# Forms
 
 
 def test_every_form_of_the_staffs_side_wants_its_token(house: House) -> None:

@@ -77,10 +77,33 @@ def test_signing_out_takes_a_press_and_not_a_picture_on_another_site(house: Hous
 
 def test_a_session_ends_after_fourteen_days(house: House) -> None:
     desk = signed_in(house)
-    house.later(days=14, seconds=-1)
-    assert desk.is_in
-    house.later(seconds=1)
+    for _ in range(7):
+        house.later(days=2, seconds=-1)
+        assert desk.is_in, "it is used every other day"
+    house.later(seconds=7)
     assert not desk.is_in
+
+
+def test_a_session_that_nobody_uses_ends_after_three_days(house: House) -> None:
+    desk = signed_in(house)
+    house.later(days=2)
+    assert desk.is_in
+    house.later(days=3, seconds=-1)
+    assert desk.is_in, "it was used the day before yesterday"
+    house.later(days=3)
+    assert not desk.is_in
+
+
+def test_not_each_click_is_written_down(house: House) -> None:
+    desk = signed_in(house)
+    before = everything(house)
+    house.later(minutes=5, seconds=-1)
+    assert desk.is_in
+    assert everything(house) == before
+    house.later(seconds=1)
+    assert desk.is_in
+    with house.app.app_context():
+        assert db.session.scalars(sa.select(StaffSession.last_seen_at)).one() == house.now
 
 
 def test_who_is_taken_off_the_staff_or_gets_another_role_feels_it_at_the_next_click(house: House) -> None:

@@ -24,6 +24,9 @@ from newsletter.migrations.tables import METADATA
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import Newsletter
 from newsletter.newsletters.settings import NewNewsletter
+from newsletter.staff import rights
+from newsletter.staff.models import Staff, StaffSession
+from newsletter.staff.rights import Right
 from newsletter.subscribers import signing_up
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import ConsentEvent
@@ -331,6 +334,40 @@ def test_a_migration_that_makes_a_table_anew_loses_no_row_that_refers_to_it(tmp_
         assert connection.exec_driver_sql("SELECT story_id, mark FROM story_marks").all() == [(1, "pinned")]
         assert connection.exec_driver_sql("SELECT sections, topic FROM newsletters").all() == [("[]", "")]
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    engine.dispose()
+
+
+def test_who_was_on_the_staff_may_do_as_much_as_before(tmp_path: Path) -> None:
+    """And whoever was signed in still is."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    at = "'2026-03-03 12:00:00.000000'"
+    database.upgrade(engine, "0009")
+    with engine.begin() as connection:
+        for id, role in enumerate(("owner", "editor", "support"), 1):
+            connection.exec_driver_sql(
+                "INSERT INTO staff (id, address, role, wants_drafts, wants_alerts, created_at)"
+                f" VALUES ({id}, '{role}@example.org', '{role}', 0, 1, {at})"
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO staff_sessions (id, staff_id, token_hash, created_at, expires_at, user_agent)"
+            f" VALUES (1, 2, 'x', {at}, {at}, '')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO audit_records (id, at, actor_kind, actor_name, action, subject, details)"
+            f" VALUES (1, {at}, 'command', 'command line', 'staff.add', 'staff:1', '{{}}')"
+        )
+    database.upgrade(engine)
+    with sa.orm.Session(engine) as session:
+        people = session.scalars(sa.select(Staff).order_by(Staff.id)).all()
+        sends = [rights.may(person, Right.SEND) for person in people]
+        assert sends == [True, True, False]
+        assert [person.newsletter_ids for person in people] == [None] * 3
+        signed_in = session.scalars(sa.select(StaffSession)).one()
+        assert signed_in.last_seen_at == signed_in.proved_at == signed_in.created_at
+        assert not signed_in.awaits_code
+        for statement in ("DELETE FROM audit_records", "UPDATE audit_records SET action = 'x'"):
+            with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+                session.execute(sa.text(statement))
     engine.dispose()
 
 

@@ -82,7 +82,26 @@ TOGETHER = {
     "admin_link": "https://news.example.org/admin/",
     "alerts": [alert("The relay cannot be used: it did not answer within 30 seconds."), alert("Sources are silent.")],
 }
-MAILS = [("draft", draft()), ("alert", ALONE), ("alerts", TOGETHER), ("answer", ANSWER)]
+SIGN_IN = {
+    "service_name": "Daily Headlines",
+    "site": "news.example.org",
+    "address": "olive@example.org",
+    "link": "https://news.example.org/admin/link/aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789_-aBcDe",
+    "until": "3 Mar 2026, 06:20 UTC",
+}
+INVITATION = SIGN_IN | {
+    "link": "https://news.example.org/admin/invitation/aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789_-aBcDe",
+    "invited_by": "somebody.with.a.long.name@the-harbor-gazette.example.org",
+    "role": "As an editor you make the editions, and help readers.",
+}
+MAILS = [
+    ("staff_link", SIGN_IN),
+    ("staff_invitation", INVITATION),
+    ("draft", draft()),
+    ("alert", ALONE),
+    ("alerts", TOGETHER),
+    ("answer", ANSWER),
+]
 
 
 @pytest.mark.parametrize(("name", "data"), MAILS)
@@ -94,6 +113,12 @@ def test_a_mail_says_the_same_in_both_parts_and_keeps_its_lines_short(name: str,
     assert all(len(line) <= 72 or line.strip().startswith("https://") for line in mail.text.splitlines())
     assert "\n\n\n" not in mail.text
     assert '<html lang="en"' in mail.html
+
+
+def test_a_draft_for_who_does_not_send_offers_no_approval() -> None:
+    mail = render("draft", **draft(approve_link=""))
+    assert "Approve" not in mail.html + mail.text
+    assert LINK.format("hold") in mail.html
 
 
 def test_a_draft_that_cannot_be_approved_offers_to_edit_it_and_says_why() -> None:
@@ -122,7 +147,7 @@ def test_a_draft_of_fifty_stories_is_not_cut_off() -> None:
 HOSTILE = '<script>alert(1)</script> & "quotes" {{ reader }} <!-- <mj-raw> \\ it\'s\r\nBcc: all@example.org'
 
 
-@pytest.mark.parametrize("name", ["draft", "alert", "alerts"])
+@pytest.mark.parametrize("name", ["draft", "alert", "alerts", "staff_invitation"])
 def test_hostile_words_stay_words(name: str) -> None:
     found = [{"message": HOSTILE, "remedy": HOSTILE, "blocking": False, "mark": ""}]
     hostile = {
@@ -134,6 +159,7 @@ def test_hostile_words_stay_words(name: str) -> None:
         ),
         "alert": ALONE | {"message": HOSTILE, "remedy": HOSTILE},
         "alerts": TOGETHER | {"alerts": [alert(HOSTILE)]},
+        "staff_invitation": INVITATION | {"invited_by": HOSTILE, "address": HOSTILE},
         "answer": ANSWER | {"newsletter_name": HOSTILE, "subject": HOSTILE, "words": HOSTILE},
     }[name]
     mail = render(name, **hostile)

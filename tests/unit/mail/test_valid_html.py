@@ -16,7 +16,7 @@ from newsletter.mail.templates import folder, render
 from tests.support.validating import FOR_OUTLOOK, faults
 from tests.unit.mail.test_email_templates import HOSTILE, MARKER, NEWSLETTER, edition, item, others, pictured
 from tests.unit.mail.test_reader_mails import MAILS as LETTERS
-from tests.unit.mail.test_staff_mails import ALONE, ANSWER, TOGETHER, draft
+from tests.unit.mail.test_staff_mails import ALONE, ANSWER, INVITATION, SIGN_IN, TOGETHER, draft
 
 WORDS = {
     "address": "ann@example.org",
@@ -73,6 +73,8 @@ STAFFS = {
     "alert": ("alert", ALONE),
     "alerts": ("alerts", TOGETHER),
     "answer": ("answer", ANSWER),
+    "a link that signs in": ("staff_link", SIGN_IN),
+    "an invitation": ("staff_invitation", INVITATION),
 }
 
 
