@@ -45,17 +45,22 @@ MAY_HAVE_IT = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN, DeliveryState.SE
 
 def expected(found: Edition) -> int:
     """How many readers would get the edition if it were sent now."""
+    left = warming.left_today(found)
+    return _whom(found) if left is None else min(_whom(found), left)
+
+
+def left_out(found: Edition) -> int:
+    """How many would get nothing because a new sending domain begins with few mails."""
+    left = warming.left_today(found)
+    return 0 if left is None else max(0, _whom(found) - left)
+
+
+def _whom(found: Edition) -> int:
     if found.corrects_id is None:
         return audience_now(found.slot_id, found.local_date)
     skipped = _skipped(found.local_date)
     query = sa.select(sa.func.count()).select_from(Subscription).join(Subscriber)
     return db.session.scalar(_received(query, found.corrects_id).where(skipped.is_(None))) or 0
-
-
-def left_out(found: Edition) -> int:
-    """How many of them would get nothing because a new sending domain begins with few mails."""
-    left = warming.left_today(found)
-    return 0 if left is None else max(0, expected(found) - left)
 
 
 def receivers(edition_id: int) -> dict[int, int]:

@@ -13,6 +13,7 @@ from newsletter.operations.doctor.senders import addresses_of
 def look(patient: Patient, found: Found) -> Iterator[Finding]:
     plan = patient.config.mail.warm_up
     if plan is None:
+        yield found.ok("No plan limits how many mails go out in a day.")
         return
     today = patient.clock.now().date()
     domains = sorted({domain_of(address) for address in addresses_of(patient)})
