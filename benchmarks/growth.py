@@ -23,7 +23,7 @@ FEW = 10_000
 """Up to so many readers a size is sent to as often as rounds are asked for, more of them only once."""
 
 INSERT = f"INSERT INTO {Delivery.__tablename__} "
-FREEZING = {"insert": INSERT, "shards": "INSERT INTO shards ", "count": "SELECT count(*) ", "look": "ANALYZE "}
+FREEZING = {"insert": INSERT, "shards": "INSERT INTO shards ", "look": "ANALYZE "}
 """Statements of a freeze that are told apart, by how they begin; `look` is PostgreSQL's look at what is new."""
 
 
@@ -103,7 +103,7 @@ def _watching(engine: sa.Engine) -> Iterator[list[_Statement]]:
 def _choosing(statements: Sequence[_Statement]) -> float:
     """Seconds of the question in the INSERT alone, by PostgreSQL's own account; the rest of it is writing."""
     insert = next(one for one in statements if one.text.startswith(INSERT))
-    question = insert.text[insert.text.index("SELECT") :].rpartition(" ON CONFLICT")[0]
+    question = insert.text[insert.text.index("SELECT") :]
     with db.engine.connect() as connection:
         told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {question}", insert.parameters)
         return float(told.scalar_one()[0]["Execution Time"]) / 1000

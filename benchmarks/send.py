@@ -30,7 +30,7 @@ NOTE = (
     "workers, each has 8 connections. `readers_N` is an edition to so many over {connections} connections, and "
     "`growth_ratio` the time of a mail among the most of them ÷ among the fewest. `freeze_s` is from the press of the "
     "button until the audience of {size.freeze:,} is durable: the ledger's rows (`insert`; by PostgreSQL's own account "
-    "the readers were chosen in `choosing`, and the rest is writing), their shards, counting, PostgreSQL's look at the "
+    "the readers were chosen in `choosing`, and the rest is writing), their shards, PostgreSQL's look at the "
     "new rows, and the rest, which is sealing the revision and the commit."
 )
 

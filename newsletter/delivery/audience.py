@@ -7,11 +7,10 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from newsletter.delivery import lanes, shards
+from newsletter.delivery import lanes, shards, warming
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, Doubt, SkipReason
-from newsletter.editions.models import Edition, Revision
+from newsletter.editions.models import Edition, EditionKind, Revision
 from newsletter.foundation.database import db
 from newsletter.mail.suppression import Suppression
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
@@ -50,6 +49,17 @@ decided to go again, whatever has come of it since."""
 
 def expected(found: Edition) -> int:
     """How many readers would get the edition if it were sent now."""
+    left = warming.left_today(found)
+    return _whom(found) if left is None else min(_whom(found), left)
+
+
+def left_out(found: Edition) -> int:
+    """How many would get nothing because a new sending domain begins with few mails."""
+    left = warming.left_today(found)
+    return 0 if left is None else max(0, _whom(found) - left)
+
+
+def _whom(found: Edition) -> int:
     if found.corrects_id is None:
         return audience_now(found.slot_id, found.local_date)
     skipped = _skipped(found.local_date)
@@ -68,30 +78,77 @@ def receivers(edition_id: int) -> dict[int, int]:
 
 
 def frozen(found: Edition, revision: Revision, now: datetime) -> sa.Insert:
-    """The one statement that writes a row for each of them; who is not to be mailed is in it as skipped."""
-    skipped = _skipped(found.local_date)
+    """The one statement that writes a row for each of them; who is not to be mailed is in it as skipped.
+
+    Nobody else may freeze an edition of the newsletter meanwhile. That a reader has one row for an edition, and one
+    daily edition a date, is seen to by whom it chooses: to have PostgreSQL look for a conflict at each row takes longer
+    than all else. Its unique indexes still have the last word.
+    """
+    left = warming.left_today(found)
+    readers = _readers(found, left).subquery("readers")
+    skipped = _skipped_of(readers, left)
     pending = sa.literal(DeliveryState.PENDING.value)
-    columns: dict[str, sa.ColumnElement[object]] = {
+    columns: dict[str, sa.ColumnElement[Any]] = {
         "edition_id": sa.literal(found.id),
-        "shard": lanes.shard_numbers(shards.SIZE),  # type: ignore[dict-item]
-        "subscriber_id": Subscription.subscriber_id,  # type: ignore[dict-item]
-        "subscription_id": Subscription.id,  # type: ignore[dict-item]
+        "shard": readers.c.shard,
+        "subscriber_id": readers.c.subscriber_id,
+        "subscription_id": readers.c.subscription_id,
         "newsletter_id": sa.literal(found.newsletter_id),
         "local_date": sa.literal(found.local_date, sa.Date),
         "kind": sa.literal(_kind(found).value),
         "state": sa.case((skipped.is_(None), pending), else_=sa.literal(DeliveryState.SKIPPED.value)),
-        "skip_reason": skipped,  # type: ignore[dict-item]
+        "skip_reason": skipped,
         "revision_id": sa.literal(revision.id),
         "attempts": sa.literal(0),
         "next_attempt_at": sa.literal(now, Delivery.next_attempt_at.type),
         "updated_at": sa.literal(now, Delivery.updated_at.type),
     }
-    readers = sa.select(*columns.values()).join_from(Subscription, Subscriber)
-    wrong = found.corrects_id
-    whom = readers.where(*in_slot(found.slot_id)) if wrong is None else _received(readers, wrong)
-    insert = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
-    # A reader who moved slots today has had today's edition already: one daily edition a date (rule 5).
-    return insert(Delivery).from_select(list(columns), whom, include_defaults=False).on_conflict_do_nothing()
+    return sa.insert(Delivery).from_select(list(columns), sa.select(*columns.values()), include_defaults=False)
+
+
+def _readers(found: Edition, left: int | None) -> sa.Select[Any]:
+    """Whom it is for, each with a shard and with what keeps them from being mailed; where only so many are `left` to be
+    mailed, each with a place among those who may."""
+    skipped = _skipped(found.local_date)
+    readers = sa.select(
+        lanes.shard_numbers(shards.SIZE).label("shard"),
+        Subscription.subscriber_id,
+        Subscription.id.label("subscription_id"),
+        skipped.label("skipped"),
+    ).join_from(Subscription, Subscriber)
+    if left is not None:
+        order = warming.best_first(found)
+        place = sa.func.row_number().over(partition_by=skipped.is_(None), order_by=order)
+        readers = readers.add_columns(place.label("place"))
+    if found.corrects_id is not None:
+        return _received(readers, found.corrects_id)
+    return readers.where(*in_slot(found.slot_id), *_have_not_had(found))
+
+
+def _skipped_of(readers: sa.Subquery, left: int | None) -> sa.ColumnElement[str | None]:
+    skipped: sa.ColumnElement[str | None] = readers.c.skipped
+    if left is None:
+        return skipped
+    return sa.case((skipped.is_not(None), skipped), (readers.c.place > left, sa.literal(SkipReason.WARM_UP.value)))
+
+
+def _have_not_had(found: Edition) -> list[sa.ColumnElement[bool]]:
+    """A reader who moved slots today has had today's edition already: one daily edition a date (rule 5)."""
+    others = sa.exists().where(
+        Edition.newsletter_id == found.newsletter_id,
+        Edition.local_date == found.local_date,
+        Edition.kind == EditionKind.DAILY,
+        Edition.frozen_at.is_not(None),
+    )
+    if found.kind is not EditionKind.DAILY or not db.session.scalar(sa.select(others)):
+        return []
+    has = sa.select(1).where(
+        Delivery.local_date == found.local_date,
+        Delivery.newsletter_id == found.newsletter_id,
+        Delivery.kind == sa.literal_column(f"'{DeliveryKind.DAILY.value}'"),  # as the index has it
+        Delivery.subscriber_id == Subscription.subscriber_id,
+    )
+    return [~sa.exists(has.offset(0))]  # with it PostgreSQL asks the index for each, however few rows it expects there
 
 
 def _kind(found: Edition) -> DeliveryKind:

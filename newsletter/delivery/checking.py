@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from markupsafe import escape
 
-from newsletter.delivery.audience import audience_now
+from newsletter.delivery.audience import audience_now, left_out
 from newsletter.delivery.models import Delivery, DeliveryKind, SkipReason
 from newsletter.editions import preflight, reaching, rendering
 from newsletter.editions.models import Edition, EditionKind, EditionState, Item, Revision, subject_before
@@ -61,6 +61,7 @@ def findings(found: Edition, now: datetime, typed_audience: str | None = None) -
         sender=sender_notes.records_of(found.newsletter.from_address),
         silent=tuple(Silent(one.outlet, one.since) for one in health.silent(found.newsletter_id, now)),
         audience=_audience(found, last, typed_audience),
+        left_out=left_out(found),
         inner=reaching.are_inner(),
         lets_in=reaching.let_in(),
     )

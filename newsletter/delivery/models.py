@@ -55,9 +55,11 @@ class Delivery(Base):
 
     It has no foreign keys, because freezing an audience of a million must take seconds (rule 8); a test looks for
     orphans. No index has a column that sending changes, so that PostgreSQL can put a row's new version beside the old
-    one (heap-only tuples); which rows are due is found by their `shard`. `attempt` names the attempt whose result may
-    be recorded. `finish_by` is its own end, where that is not its edition’s. `decision` is what became of a doubt, and
-    whoever was decided to get it again may have it, whatever its state is by now.
+    one (heap-only tuples); which rows are due is found by their `shard`. Each index begins with what is new at a
+    freeze, so that it grows at one place: where a freeze's entries lie between those of ninety days, it would write
+    most of the index anew. `attempt` names the attempt whose result may be recorded. `finish_by` is its own end, where
+    that is not its edition’s. `decision` is what became of a doubt, and whoever was decided to get it again may have
+    it, whatever its state is by now.
     """
 
     __tablename__ = "deliveries"
@@ -65,9 +67,9 @@ class Delivery(Base):
         sa.UniqueConstraint("edition_id", "subscriber_id"),
         sa.Index(
             "uq_deliveries_one_daily",
-            "subscriber_id",
-            "newsletter_id",
             "local_date",
+            "newsletter_id",
+            "subscriber_id",
             unique=True,
             sqlite_where=sa.text("kind = 'daily'"),
             postgresql_where=sa.text("kind = 'daily'"),

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from newsletter.delivery import audience, checking, correcting, ledger, shards, welcoming
 from newsletter.delivery.models import Delivery
 from newsletter.delivery.watching import SILENT
@@ -309,11 +307,11 @@ def freeze(found: Edition, now: datetime) -> None:
         raise Refused(why="the edition is not approved.")
     correcting.must_be_over(found)
     db.session.flush()
-    db.session.execute(audience.frozen(found, revision, now))
+    one_at_a_time("freezes")  # who gets it goes by what other editions of the day have
+    written = db.session.execute(audience.frozen(found, revision, now), execution_options={"preserve_rowcount": True})
+    found.audience = int(written.rowcount)  # type: ignore[attr-defined]
     shards.open_for(found.id, now)
     look_at(Delivery)
-    count = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.edition_id == found.id)
-    found.audience = db.session.scalar(count) or 0
     found.state, found.frozen_at = EditionState.SENDING, now
     correcting.stop_wrong_copies(found, now)
     safety.froze(now)

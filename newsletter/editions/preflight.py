@@ -53,6 +53,7 @@ class Kind(StrEnum):
     SENDER = "sender"
     SOURCES = "sources"
     AUDIENCE = "audience"
+    WARM_UP = "warm-up"
     TEMPLATE = "template"
 
 
@@ -121,7 +122,8 @@ class Audience:
 class Around:
     """What else the edition depends on.
 
-    `html_octets` is None where it could not be rendered. `inner` says that readers are in the same network as the
+    `html_octets` is None where it could not be rendered. `left_out` says how many readers get nothing because the
+    sender's domain is new, and begins with few mails. `inner` says that readers are in the same network as the
     service, `lets_in` that the operator lets feeds in from inner networks, so that links into them may be meant.
     """
 
@@ -132,6 +134,7 @@ class Around:
     sender: SenderRecords | None = None
     silent: tuple[Silent, ...] = ()
     audience: Audience | None = None
+    left_out: int = 0
     inner: bool = False
     lets_in: bool = False
 
@@ -141,6 +144,7 @@ def examine(content: Content, around: Around) -> list[Finding]:
     looks: Sequence[Callable[[Content, Around], Iterator[Finding]]] = (
         _stories,
         _audience,
+        _warm_up,
         _subject,
         _placeholders,
         _links,
@@ -176,6 +180,16 @@ def _audience(content: Content, around: Around) -> Iterator[Finding]:
             f"If that is right, type {audience.now} to approve it. If not, look at who was added or removed since then."
             if abs(change) >= FEW_READERS
             else "Look at who was added or removed since then.",
+        )
+
+
+def _warm_up(content: Content, around: Around) -> Iterator[Finding]:
+    if around.left_out:
+        yield Finding(
+            Kind.WARM_UP,
+            False,
+            f"{_readers(around.left_out)} would get nothing: the sender’s domain is new, and begins with few mails.",
+            "Nothing needs to be done: the plan lets more of them in each day. It stands in the config, as warm_up.",
         )
 
 

@@ -11,13 +11,24 @@ import os
 import re
 import tomllib
 from collections import Counter
+from datetime import date, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import idna
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -128,6 +139,31 @@ class DomainsConfig(Section):
     per_hour: int | None = Field(default=None, ge=1)
 
 
+class WarmUpConfig(Section):
+    """A sending domain that mailbox providers do not know yet: on its nth day, counted from `begins`, at most the nth
+    number of `plan` of copies go out in its name; after the plan's end as many as there are readers."""
+
+    domain: MailDomain
+    begins: date
+    plan: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+
+    @field_validator("plan")
+    @classmethod
+    def _grows(cls, plan: tuple[int, ...]) -> tuple[int, ...]:
+        for before, after in pairwise(plan):
+            if after <= before:
+                raise ValueError(f"each day's number must be larger than the one before: {after} comes after {before}")
+        return plan
+
+    @property
+    def last_day(self) -> date:
+        return self.begins + timedelta(days=len(self.plan) - 1)
+
+    def limit(self, day: date) -> int | None:
+        """How many copies may go out on a day; None when it is before the plan or after it."""
+        return self.plan[(day - self.begins).days] if self.begins <= day <= self.last_day else None
+
+
 class RelayConfig(Section):
     """`timeout_seconds` is for each of a relay's answers but the last, which says that it has taken the mail: for that
     it is `final_timeout_seconds`, since a mail whose answer never came is uncertain. The rates are the most that all
@@ -185,6 +221,7 @@ class MailConfig(RelayConfig):
     dkim: tuple[DkimConfig, ...] = ()
     relays: tuple[NamedRelayConfig, ...] = ()
     domains: tuple[DomainsConfig, ...] = ()
+    warm_up: WarmUpConfig | None = None
 
     @model_validator(mode="after")
     def _relays_are_told_apart(self) -> MailConfig:

@@ -125,7 +125,8 @@ def _engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": 30}}
     # Its default is that of a disk with a moving arm, by which PostgreSQL reads whole tables rather than a few rows.
-    return {"pool_pre_ping": True, "connect_args": {"options": "-c random_page_cost=1.1"}}
+    # To compile a question about a large table takes most of a second, each time, and saves less.
+    return {"pool_pre_ping": True, "connect_args": {"options": "-c random_page_cost=1.1 -c jit=off"}}
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

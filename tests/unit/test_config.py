@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_the_example_has_a_sentence_on_every_key() -> None:
             continue
         keys = getattr(field, "model_fields", {name: None})
         for key in keys:
-            ways = (f"\n{key} = ", f"\n# {key} = ", f"{key}, here", f"\n# [[{name}.{key}]]\n")
+            ways = (f"\n{key} = ", f"\n# {key} = ", f"{key}, here", f"\n# [[{name}.{key}]]\n", f"\n# [{name}.{key}]\n")
             assert any(way in text for way in ways), f"{name}.{key}"
 
 
@@ -71,6 +72,21 @@ def test_a_login_without_a_password_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("network", ["10.0.0.0/33", "proxy", ""])
 def test_a_network_that_is_none_is_refused(tmp_path: Path, network: str) -> None:
     assert "web.trusted_proxies" in problem_of(tmp_path, f'[web]\ntrusted_proxies = ["{network}"]\n')
+
+
+PLAN = "[mail.warm_up]\ndomain = 'Büro.example'\nbegins = 2026-03-02\nplan = {}\n"
+
+
+def test_a_warm_up_has_a_number_for_each_of_its_days(tmp_path: Path) -> None:
+    plan = config.load(written(tmp_path, PLAN.format([10, 20, 50]))).mail.warm_up
+    assert plan is not None
+    assert (plan.domain, plan.last_day) == ("xn--bro-hoa.example", date(2026, 3, 4))
+    assert [plan.limit(date(2026, 3, day)) for day in range(1, 6)] == [None, 10, 20, 50, None]
+
+
+@pytest.mark.parametrize("plan", [[], [0, 5], [10, 10], [10, 20, 5]])
+def test_a_warm_up_that_does_not_grow_is_refused(tmp_path: Path, plan: list[int]) -> None:
+    assert "mail.warm_up.plan" in problem_of(tmp_path, PLAN.format(plan))
 
 
 LANE = "[[mail.domains]]\nname = '{}'\ndomains = {}\n"

@@ -23,6 +23,7 @@ from newsletter.operations.doctor import (
     senders,
     services,
     sites,
+    warm_ups,
     zones,
 )
 from newsletter.operations.doctor.findings import Finding, Found, Status
@@ -54,6 +55,7 @@ CHECKS = (
     Check("SPF", senders.spf_records, BOTH),
     Check("DKIM", senders.dkim_records, BOTH),
     Check("DMARC", senders.dmarc_records, BOTH),
+    Check("warm-up", warm_ups.look, BOTH),
     Check("PTR", hosts.reverse_names, MAIL),
     Check("MX", hosts.mail_exchangers, BOTH),
     Check("site", sites.look, frozenset({"site_url"})),

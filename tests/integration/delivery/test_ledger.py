@@ -21,7 +21,7 @@ from newsletter.subscribers import mails, signing_up, suppressing
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import SubscriptionState
 from newsletter.subscribers.signing_up import Wishes
-from tests.conftest import House
+from tests.conftest import BuildHouse, House
 from tests.support import attempts, newsroom
 from tests.support.newsroom import (
     SUBJECTS,
@@ -115,6 +115,62 @@ def test_a_reader_who_moves_gets_the_next_date_s_edition_in_the_new_slot(house: 
     house.work()
 
     assert ledger_of(house, second) == {"accepted": 1}
+
+
+@pytest.mark.postgresql
+def test_two_slots_that_are_frozen_beside_each_other_give_nobody_two_editions_of_a_date(
+    build_house: BuildHouse, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each freeze looks at whom the other has in its ledger, so the second one waits for the first one's end."""
+    house = build_house(postgres_url)
+    paper = found(house)
+    later = paper.slot("UTC", time(7))
+    paper.tells(*SUBJECTS)
+    paper.readers(ANN, BOB)
+    paper.readers(CLEO, slot_id=later)
+    first = paper.draft()
+    house.later(hours=1)
+    second = Paper(house, paper.id, paper.slug, later).draft()
+    frozen, moved = Event(), Event()
+    open_for = shards.open_for
+
+    def linger(*args: object) -> None:
+        """Inside the first freeze: its rows are written and not committed."""
+        if not frozen.is_set():
+            frozen.set()
+            assert moved.wait(20)
+            wait_for_a_lock(house)
+        open_for(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shards, "open_for", linger)
+
+    def freeze_the_other() -> None:
+        assert frozen.wait(20)
+        paper.change(ANN, slot_id=later)
+        moved.set()
+        send(house, second)
+
+    with beside(freeze_the_other):
+        send(house, first)
+
+    assert ledger_of(house, first) == {"pending": 2}
+    assert ledger_of(house, second) == {"pending": 1}
+
+
+def test_each_index_of_the_ledger_grows_at_one_place_and_sending_changes_none() -> None:
+    """A freeze's entries are neighbours, however many days are in the ledger; and what sending changes is in none."""
+    indexes = {tuple(column.name for column in index.columns) for index in Delivery.__table__.indexes}  # type: ignore[attr-defined]
+    unique = {
+        tuple(column.name for column in constraint.columns)
+        for constraint in Delivery.__table__.constraints  # type: ignore[attr-defined]
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
+    }
+    changed_by_sending = {
+        *("state", "skip_reason", "revision_id", "attempts", "attempt"),
+        *("next_attempt_at", "finish_by", "last_reply", "updated_at"),
+    }
+    assert {columns[0] for columns in indexes | unique} == {"id", "edition_id", "local_date"}
+    assert not {name for columns in indexes | unique for name in columns} & changed_by_sending
 
 
 def test_the_database_refuses_a_second_row_for_the_same_reader(either_house: House) -> None:

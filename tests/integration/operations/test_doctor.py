@@ -153,6 +153,36 @@ def test_of_a_sound_installation_nothing_is_an_error(
         assert statuses[check] == {Status.OK}, [one for one in findings if one.check == check]
 
 
+@pytest.mark.parametrize(
+    ("begun", "domain", "status", "says"),
+    [
+        (1, "example.org", Status.OK, "At most 20 copies go out from example.org today, up to 50 on"),
+        (3, "example.org", Status.WARNING, "ended on"),
+        (-1, "example.org", Status.WARNING, "Until then nothing is limited"),
+        (0, "example.net", Status.WARNING, "but mails come from example.org"),
+    ],
+)
+def test_a_plan_for_a_new_domain_is_told_with_where_it_stands(
+    clinic: Clinic, begun: int, domain: str, status: Status, says: str
+) -> None:
+    begins = SystemClock().now().date() - timedelta(days=begun)
+    clinic.set("mail.warm_up", domain=domain, begins=begins.isoformat(), plan=[10, 20, 50])
+    assert says in only(clinic, "warm-up", status).message
+
+
+def test_a_plan_that_does_not_grow_is_a_fault_of_the_config(clinic: Clinic) -> None:
+    clinic.set("mail.warm_up", domain="example.org", begins="2026-03-02", plan=[20, 10])
+    assert "10 comes after 20" in only(clinic, "config", Status.ERROR).message
+
+
+def only(clinic: Clinic, name: str, status: Status) -> Finding:
+    """What one check says, without the others."""
+    found = examining.examine(clinic.write(), None, [one for one in examining.CHECKS if one.name == name])
+    (finding,) = [one for one in found if one.check == name]
+    assert finding.status is status
+    return finding
+
+
 def test_nothing_is_changed_by_looking(clinic: Clinic) -> None:
     def state() -> dict[str, bytes]:
         files = [file for file in clinic.folder.rglob("*") if file.suffix not in (".db-shm", ".db-wal")]

@@ -63,6 +63,18 @@ def test_what_blocks_stands_first() -> None:
     ]
 
 
+# Who is left out
+
+
+@pytest.mark.parametrize(
+    ("left_out", "says"), [(1, "1 reader would get nothing"), (25_000, "25,000 readers would get")]
+)
+def test_it_is_told_how_many_a_new_domain_leaves_out(left_out: int, says: str) -> None:
+    finding = the_one(Kind.WARM_UP, around=replace(CALM, left_out=left_out))
+    assert says in finding.message
+    assert not finding.blocking
+
+
 # No stories, and the subject
 
 
