@@ -221,7 +221,9 @@ class Channel:
         )
 
     def wait(self, now: float, all_: list[Channel]) -> float:
-        """Seconds until it may be given a mail: by its rates, and for its share of them."""
+        """Seconds until it may be given a mail: by its rates, for its share of them, and while it is a backup."""
+        if self.relay.settings.backup and not self.is_wanted(now, all_):
+            return 2 * PATIENCE
         seconds = self.pace.wait(now) if self.pace else 0.0
         if not seconds and self.share is not None and any(self._is_ahead_of(one, now) for one in all_):
             seconds = A_MOMENT

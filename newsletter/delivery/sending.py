@@ -102,7 +102,7 @@ class _Sending:
         self._left: dict[tuple[int, int], int] = {}
         """How many rows of each leased shard have not ended."""
         self._taken = 0
-        self._look_at = 0.0
+        self._look_at = self._renew_at = 0.0
         self._attempt = secrets.token_hex(8)
         self._fault: Exception | None = None
         self._refused: SenderRefused | None = None
@@ -140,8 +140,12 @@ class _Sending:
                     self._hire(loop)
         finally:
             self._desk.stopped.set()
-            while self._hands:
-                self._keep_the_ledger(loop)
+            while self._hands:  # whatever happens: who holds a conversation waits for our answer
+                try:
+                    self._keep_the_ledger(loop)
+                except Exception as error:
+                    log.exception("The ledger could not be kept to the end.")
+                    self._fail(error)
 
     def _stops(self) -> bool:
         return self._fault is not None or self._job.stop.is_set()
@@ -192,12 +196,16 @@ class _Sending:
     def _keep_the_ledger(self, loop: Loop) -> None:
         """Wait for something to happen, and write down all that has by then."""
         happened = self._happened()
+        for one in happened:
+            if isinstance(one, Gone):
+                self._hands.discard(one.hand)
+                one.hand.channel.hands.discard(one.hand)
         wishes = [one for one in happened if isinstance(one, Wish)]
         told = [(one.result, one.channel) for one in happened if isinstance(one, Told)]
         told += [(wish.before, wish.channel) for wish in wishes if wish.before]
         results = [result for result, _ in told]
         granted: dict[int, str] = {}
-        if wishes or results:
+        if wishes or results or time.monotonic() >= self._renew_at:
             try:
                 granted = self._durably(lambda: self._write(wishes, results))
             except Exception as error:
@@ -227,6 +235,7 @@ class _Sending:
         """One commit; gives the attempt's name of each mail that may go."""
         now, rows = self._job.clock.now(), [wish.row for wish in wishes]
         started = ledger.keep(results, rows, self._attempt, self._name, now, self._book)
+        self._renew_at = time.monotonic() + RENEW_SECONDS
         attempt, self._attempt = self._attempt, secrets.token_hex(8)
         return dict.fromkeys(started, attempt)
 
@@ -246,8 +255,6 @@ class _Sending:
 
     def _look_at_it(self, one: Happening, granted: Mapping[int, str], loop: Loop) -> None:
         if isinstance(one, Gone):
-            self._hands.discard(one.hand)
-            one.hand.channel.hands.discard(one.hand)
             if one.back is not None:
                 self._desk.put_back(one.back)
             self._look_at_fault(one)
@@ -288,10 +295,13 @@ class _Sending:
             self._fail(fault)
             return
         log.warning("The relay %s is left out for a while. %s", channel.name, fault)
+        self._durably(partial(self._tell_staff, channel.name, fault))
+
+    def _tell_staff(self, name: str, fault: RelayUnavailable) -> None:
         with transaction():
             alerts.raise_(
-                f"{RELAY_ALERT}:{channel.name}",
-                f"The relay {channel.name} fails, and others do its work. {fault}",
+                f"{RELAY_ALERT}:{name}",
+                f"The relay {name} fails, and others do its work. {fault}",
                 "It is tried again each minute. Check it, and its settings under [[mail.relays]].",
                 self._job.clock.now(),
             )
@@ -300,8 +310,11 @@ class _Sending:
         first, channel.works = not channel.works, True
         channel.most = max(channel.most, channel.relay.settings.connections)
         if first and len(self._desk.channels) > 1:
-            with transaction():
-                alerts.resolve(f"{RELAY_ALERT}:{channel.name}", self._job.clock.now())
+            self._durably(partial(self._resolve, channel.name))
+
+    def _resolve(self, name: str) -> None:
+        with transaction():
+            alerts.resolve(f"{RELAY_ALERT}:{name}", self._job.clock.now())
 
     def _fail(self, error: Exception) -> None:
         self._fault = self._fault or error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -104,8 +105,39 @@ def fill(file: Path) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
+    for _ in range(6000):
         if condition():
             return
         Event().wait(0.01)
     raise AssertionError("it did not come to that")
+
+
+@pytest.mark.slow
+def test_a_database_that_is_locked_for_longer_than_is_waited_for_costs_nobody_a_copy(
+    build_house: BuildHouse, relay: MisbehavingRelay, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody's own tool has it open, say, for more than the thirty seconds that SQLite waits."""
+    file = tmp_path / "newsletter.db"
+    migrate(f"sqlite:///{file}")
+    house = build_house(f"sqlite:///{file}", mail=MailConfig(port=relay.port, connections=4))
+    _, edition_id = newsroom.sending(house, *READERS)
+    meddler = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=60)
+    counting, locked = Lock(), Event()
+
+    def lock_it_once(moment: str, _recipient: str) -> str | None:
+        with counting:
+            if moment == "dot" and not locked.is_set() and len(relay.taken) >= 10:
+                meddler.execute("BEGIN IMMEDIATE")
+                locked.set()
+        return None
+
+    relay.answer = lock_it_once
+    with beside(house.work):
+        assert locked.wait(60)
+        wait_until(lambda: "locked" in caplog.text)
+        assert "locked" in caplog.text
+        meddler.execute("ROLLBACK")
+    meddler.close()
+
+    assert sorted(relay.taken) == sorted(READERS)
+    assert ledger_of(house, edition_id) == {"accepted": len(READERS)}

@@ -180,3 +180,74 @@ def test_a_worker_that_is_asked_to_stop_finishes_the_mail_in_flight_and_gives_th
 
     assert sorted(relay.taken) == [ANN, BOB, CLEO]
     assert ledger_of(house, edition_id) == {"accepted": 3}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [8, 32])
+def test_a_worker_that_is_asked_to_stop_on_many_connections_leaves_no_doubt(
+    build_house: BuildHouse, either_database: str, tmp_path: Path, relay: MisbehavingRelay, connections: int
+) -> None:
+    readers = [f"reader{number}@example.org" for number in range(200)]
+    house = build_house(either_database, mail=MailConfig(port=relay.port))
+    edition_id = really_sending(house, "morning-post", *readers)
+    many = Event()
+
+    def look(moment: str, _recipient: str) -> str | None:
+        if moment == "dot" and len(relay.taken) >= 20:
+            many.set()
+        return None
+
+    relay.answer = look
+    with running_worker(tmp_path, either_database, relay, connections=connections) as process:
+        assert many.wait(60), "the worker did not come so far"
+        process.terminate()
+        assert process.wait(60) == 0
+    stopped = ledger_of(house, edition_id)
+    assert set(stopped) <= {"accepted", "pending"}
+    assert stopped["accepted"] == len(relay.taken)
+    house.later(minutes=5)
+    house.work()
+
+    assert sorted(relay.taken) == sorted(readers)
+    assert ledger_of(house, edition_id) == {"accepted": len(readers)}
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_jumps_by_an_hour_in_the_middle_of_a_run_costs_nobody_a_copy(
+    build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay, hours: int
+) -> None:
+    readers = [f"reader{number}@example.org" for number in range(30)]
+    house = build_house(sqlite_url, mail=MailConfig(port=relay.port, connections=4))
+    _, edition_id = sending(house, *readers)
+    jumped = Event()
+
+    def jump(moment: str, _recipient: str) -> str | None:
+        if moment == "dot" and len(relay.taken) >= 10 and not jumped.is_set():
+            jumped.set()
+            house.later(hours=hours)
+        return None
+
+    relay.answer = jump
+    house.work()
+    assert jumped.is_set()
+    ledger_of(house, edition_id)  # adds up
+    assert len(set(relay.taken)) == len(relay.taken)
+    house.later(hours=1, minutes=1)
+    house.work()
+
+    assert sorted(relay.taken) == sorted(readers)
+    assert ledger_of(house, edition_id) == {"accepted": len(readers)}
+
+
+def test_a_relay_that_forwards_to_another_address_has_taken_the_copy(
+    build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay
+) -> None:
+    """RFC 5321 §3.4. What it makes of the return path shows in bounces, which are found by their Message-ID then."""
+    relay.answer = lambda moment, recipient: (
+        "251 2.1.5 not here; will forward to <elsewhere@example.net>" if moment == "RCPT" else None
+    )
+    house = build_house(sqlite_url, mail=MailConfig(port=relay.port))
+    _, edition_id = sending(house, ANN, BOB)
+    house.work()
+    assert ledger_of(house, edition_id) == {"accepted": 2}
+    assert sorted(relay.tried) == [ANN, BOB]
