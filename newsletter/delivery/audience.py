@@ -107,19 +107,18 @@ def frozen(found: Edition, revision: Revision, now: datetime) -> sa.Insert:
 
 
 def _readers(found: Edition, left: int | None) -> sa.Select[Any]:
-    """Whom it is for, each with a shard and with what keeps them from being mailed; where only so many are `left` to be
-    mailed, each with a place among those who may."""
+    """Whom it is for, each with a shard and with what keeps them from being mailed. Where only so many are `left` to be
+    mailed, each has a place among those who may, and those who will be fill the first shards, so that few are made."""
     skipped = _skipped(found.local_date)
+    order = [] if left is None else [sa.case((skipped.is_(None), 0), else_=1), *warming.best_first(found)]
     readers = sa.select(
-        lanes.shard_numbers(shards.SIZE).label("shard"),
+        lanes.shard_numbers(shards.SIZE, order).label("shard"),
         Subscription.subscriber_id,
         Subscription.id.label("subscription_id"),
         skipped.label("skipped"),
     ).join_from(Subscription, Subscriber)
-    if left is not None:
-        order = warming.best_first(found)
-        place = sa.func.row_number().over(partition_by=skipped.is_(None), order_by=order)
-        readers = readers.add_columns(place.label("place"))
+    if order:
+        readers = readers.add_columns(sa.func.row_number().over(order_by=order).label("place"))
     if found.corrects_id is not None:
         return _received(readers, found.corrects_id)
     return readers.where(*in_slot(found.slot_id), *_have_not_had(found))

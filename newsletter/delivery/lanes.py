@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -15,15 +16,16 @@ def names() -> list[str]:
     return [one.name for one in the_config().mail.domains]
 
 
-def shard_numbers(size: int) -> sa.ColumnElement[int]:
+def shard_numbers(size: int, order: Sequence[sa.SQLColumnExpression[Any]] = ()) -> sa.ColumnElement[int]:
     """The number of the shard of each reader in a question for all of them: from 1, at most `size` in one, and none of
     two lanes. With lanes they take turns: with two of them, the shards of nobody's are 1, 4, 7 …"""
+    by = order or None
     domains = the_config().mail.domains
     if not domains:
-        return 1 + (sa.func.row_number().over() - 1) // size
+        return 1 + (sa.func.row_number().over(order_by=by) - 1) // size
     turns = {name: turn for turn, one in enumerate(domains, 1) for name in one.domains}
     turn: sa.ColumnElement[int] = sa.case(turns, value=_domain(), else_=0)
-    nth = sa.func.row_number().over(partition_by=turn) - 1
+    nth = sa.func.row_number().over(partition_by=turn, order_by=by) - 1
     return 1 + nth // size * (len(domains) + 1) + turn
 
 

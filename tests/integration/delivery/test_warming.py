@@ -8,9 +8,9 @@ from datetime import date, time, timedelta
 import pytest
 import sqlalchemy as sa
 
-from newsletter.delivery import audience, checking, correcting, releasing
+from newsletter.delivery import audience, checking, correcting, releasing, shards
 from newsletter.delivery.bounce_models import Bounce, Deed
-from newsletter.delivery.models import Delivery, DeliveryState, SkipReason, skips_of
+from newsletter.delivery.models import Delivery, DeliveryState, Shard, SkipReason, skips_of
 from newsletter.editions.models import Edition, edition
 from newsletter.editions.preflight import Kind
 from newsletter.foundation.audit import COMMAND
@@ -239,6 +239,19 @@ def test_a_correction_reaches_everybody_who_has_what_was_wrong(warm_house: WarmH
 
     assert ledger_of(house, corrected) == {"pending": 2}
     assert mailed(house, corrected) == mailed(house, first)
+
+
+def test_those_who_are_mailed_fill_the_first_shards(warm_house: WarmHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SIZE", 2)
+    house = warm_house(3)
+    paper = paper_of(house)
+    paper.readers("away@example.net", paused_until=date(2026, 4, 1))
+    paper.readers(*ALL)
+    edition_id = go_out(paper)
+
+    with house.app.app_context():
+        assert db.session.scalars(sa.select(Shard.number).where(Shard.edition_id == edition_id)).all() == [1, 2]
+    assert ledger_of(house, edition_id) == {"pending": 3, "skipped(warm-up)": 2, "skipped(paused)": 1}
 
 
 def test_preflight_says_before_the_approval_how_many_are_left_out(warm_house: WarmHouse) -> None:
