@@ -21,10 +21,10 @@ run: $(READY)  ## Start the demo: the whole product with sample outlets and a ma
 # Else each of the many processes compiles everything anew.
 test test-slow: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(READY)  ## Run the tests (those that need PostgreSQL or Chromium skip and say so where it is missing)
+test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
-test-slow: $(READY)  ## Run the long fault tests as well
+test-slow: $(READY)  ## Run the long ones: faults, and what needs PostgreSQL or Chromium
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(ARGS)
 
 lint: $(READY)  ## Check style, types, the layers of the house and the translations

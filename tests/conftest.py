@@ -28,6 +28,7 @@ from newsletter.foundation.links import Links, the_links
 from newsletter.foundation.secrets import Keys, the_keys
 from newsletter.stories.fetching import Fetcher, the_fetcher
 from tests.support import postgres
+from tests.support.chromium import chromium
 from tests.support.inbox import Inbox, PostOffice, running_post_office
 from tests.support.remembered import remember
 
@@ -45,6 +46,16 @@ hypothesis.settings.load_profile("ours")
 
 FORCED = os.environ.get("NEWSLETTER_TESTS_FORCE", "").split(",")
 """What must not skip: CI says postgresql,browser."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a developer's machine, what PostgreSQL and the browser do is for `make test-slow`; where it must not skip,
+    it is for every run, and where one is missing it skips and says why."""
+    there = {"postgresql": postgres.binaries, "browser": chromium}
+    slow = [what for what, found in there.items() if what not in FORCED and found() is not None]
+    for item in items:
+        if any(item.get_closest_marker(what) for what in slow):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from threading import Thread
 
@@ -11,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from tests.conftest import BuildHouse, House, missing
+from tests.support.chromium import chromium
 
 WITHOUT = [
     "WebUIOmniboxPopup",  # Chromium's own address bar is two pages, made for every window: a third of all its work
@@ -38,12 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser" in str(item.path):
             item.add_marker(pytest.mark.browser)
-
-
-def chromium() -> str | None:
-    """Where the browser is, if there is one."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from tests.browser.conftest import FLAGS, chromium
+from tests.browser.conftest import FLAGS
 from tests.browser.test_the_demo import (
     confirm_in_the_mailbox,
     open_edition,
@@ -23,6 +23,7 @@ from tests.browser.test_the_demo import (
     sign_in,
     sign_up_on_the_article,
 )
+from tests.support.chromium import chromium
 from tests.support.demo import RunningDemo, running_demo, wait_until
 
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
