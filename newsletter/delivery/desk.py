@@ -76,12 +76,12 @@ class Asked(NamedTuple):
 class Gone(NamedTuple):
     """A hand has ended: because nothing was left, or with the fault that a fresh conversation was of no use.
 
-    `back` is a mail that it had and has not begun.
+    `back` is a row that it had and has not begun; it is on the desk again.
     """
 
     hand: Hand
     fault: Exception | None
-    back: Task | None
+    back: Claimed | None
 
 
 Happening = Wish | Told | Asked | Gone
@@ -184,11 +184,13 @@ class Channel:
         """Mails, for each part of its share."""
         self._took_at = 0.0
         self._rests_until = 0.0
+        self.is_left_out = False
+        """Whether the fault that it has was looked at."""
         self.begin(careful=careful)
 
     def begin(self, *, careful: bool) -> None:
         self.most = 1 if careful else self.relay.settings.connections
-        self.fault = None
+        self.fault, self.is_left_out = None, False
         self._bad_in_a_row = FAILS_AT_MOST - 1 if careful else 0
 
     def rest(self, seconds: float) -> None:
@@ -214,10 +216,10 @@ class Channel:
         return self.fault is None and not self.rests(now)
 
     def is_wanted(self, now: float, all_: list[Channel]) -> bool:
-        """Whether it is of use; a backup is while no other is."""
+        """Whether it is of use; a backup is while all others fail. One that waits for its rates does not fail."""
         backup = self.relay.settings.backup
         return self.is_of_use(now) and not (
-            backup and any(one.is_of_use(now) for one in all_ if not one.relay.settings.backup)
+            backup and any(one.fault is None for one in all_ if not one.relay.settings.backup)
         )
 
     def wait(self, now: float, all_: list[Channel]) -> float:
@@ -266,7 +268,7 @@ class Desk:
 
     def lay(self, tasks: Iterable[Task], lane: str | None) -> None:
         if lane is not None and lane not in self.lanes:
-            self.lanes[lane] = self.lane(lane)
+            self.lanes = {**self.lanes, lane: self.lane(lane)}  # a new one, for the other thread goes through it
         (self.tasks if lane is None else self.lanes[lane].tasks).extend(tasks)
 
     def take(self, channel: Channel, now: float) -> Task | float | None:

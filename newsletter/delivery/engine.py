@@ -112,9 +112,9 @@ class Worker:
         names = [one.settings.name for one in self._job.relays]
         round_ = send_due(self._job, careful=names if self.trouble is not None else self._failing)
         self._failing = round_.failing
-        if round_.taken:
+        if round_.ended:
             self._relay_is_back()
-        return round_.taken > 0
+        return round_.ended > 0
 
     def _relay_is_away(self, error: RelayUnavailable) -> None:
         self.trouble = error

@@ -55,11 +55,14 @@ class Hand:
                     await conversation.close()
         except RelayUnavailable as error:
             fault = error
-        except Exception as error:
+        except BaseException as error:
             log.exception("A connection to the relay ended with a fault of ours.")
-            fault = error
+            fault = error if isinstance(error, Exception) else RuntimeError(repr(error))
         self._tell_at_once()  # where no mail could be made
-        self._desk.happened.put(Gone(self, fault, self._in_hand))
+        back = self._in_hand
+        if back is not None:
+            self._desk.put_back(back)
+        self._desk.happened.put(Gone(self, fault, back.row if back else None))
 
     def _stops(self) -> bool:
         return self._stop.is_set() or self._desk.stopped.is_set() or self.channel.fault is not None

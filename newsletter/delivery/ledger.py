@@ -88,6 +88,12 @@ def start(rows: Sequence[Claimed], attempt: str, now: datetime, on: Connection) 
     return started
 
 
+def skip(rows: Sequence[Claimed], now: datetime) -> None:
+    """Write down of leased rows that cannot be begun why that is so."""
+    with transaction() as session:
+        _say_why_not(rows, now, session.connection())
+
+
 def _say_why_not(rows: Sequence[Claimed], now: datetime, on: Connection) -> None:
     given = _given(rows)
     for skip, reason in _SKIPS:

@@ -173,7 +173,10 @@ class Loop:
             self._at_work -= 1
             log.exception("A piece of work ended with a fault of ours.")
         else:
-            self._let_wait(work, wanted)
+            try:
+                self._let_wait(work, wanted)
+            except (OSError, ValueError) as fault:  # it waits for what cannot be waited for
+                self._go_on(work, error=fault)
 
     def _let_wait(self, work: Work[None], wanted: Ready | Asleep | Answer[Any]) -> None:
         if isinstance(wanted, Answer):

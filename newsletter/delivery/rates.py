@@ -20,6 +20,9 @@ from newsletter.foundation.database import db, transaction
 PORTION = 100
 """So many mails at once are asked for where no rate a second is set; with one it is what goes in a second."""
 
+SOON = timedelta(seconds=20)
+"""Nobody is given a portion that begins later: who waits for it would hold up the others."""
+
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -59,6 +62,8 @@ def take(name: str, limit: Limit, now: datetime) -> Portion:
         begins = now
         if rate.next_at is not None and now < rate.next_at <= now + MINUTE + 10 * apart:  # else the clock went back
             begins = rate.next_at
+        if begins - now > SOON:
+            return Portion(0, begins, timedelta())
         rate.next_at = begins + count * apart
         if limit.per_hour is not None or limit.per_day is not None:
             _count(name, _minute(now), count)

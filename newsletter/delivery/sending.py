@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from newsletter.delivery.hands import Hand
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
 from newsletter.delivery.loop import Loop
+from newsletter.delivery.models import Shard
 from newsletter.delivery.rates import Limit
 from newsletter.delivery.shards import Claimed, Leased
 from newsletter.editions.models import Revision
@@ -44,6 +45,9 @@ T = TypeVar("T")
 
 RELAY_PAUSE = timedelta(minutes=1)
 """How long rows wait that a relay's absence left unsent; it is nobody's fault and costs no attempt."""
+
+LONGEST_PAUSE = timedelta(minutes=10)
+"""How long shards wait at most for an hour or a day to be over, before it is asked again."""
 
 RELAY_ALERT = "relay-failing"
 
@@ -71,9 +75,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Round:
-    """How many rows were taken in hand, and the names of relays that were of no use in the end."""
+    """How many rows were answered by a relay or may not go, and which relays were of no use in the end."""
 
-    taken: int
+    ended: int
     failing: frozenset[str]
 
 
@@ -99,9 +103,11 @@ class _Sending:
         self._hands: set[Hand] = set()
         self._letters: dict[int, Letters] = {}
         self._leased: dict[tuple[int, int], Leased] = {}
-        self._left: dict[tuple[int, int], int] = {}
-        """How many rows of each leased shard have not ended."""
-        self._taken = 0
+        self._left: dict[tuple[int, int], set[int]] = {}
+        """The rows of each leased shard that have not ended."""
+        self._not_before: dict[int, datetime] = {}
+        """Editions that are left out, and until when."""
+        self._ended = 0
         self._look_at = self._renew_at = 0.0
         self._attempt = secrets.token_hex(8)
         self._fault: Exception | None = None
@@ -116,18 +122,17 @@ class _Sending:
         return Lane(name, wanted.connections, Pace(f"domains:{name}", limit, self._desk.happened) if limit else None)
 
     def run(self) -> Round:
-        try:
+        with ExitStack() as at_the_end:
+            at_the_end.callback(self._book.close)
+            at_the_end.callback(self._return_portions)
+            at_the_end.callback(self._give_back_the_rest)
             self._lease()
             if self._desk:
                 with Loop("relay") as loop:
                     self._work(loop)
-        finally:
-            self._give_back_the_rest()
-            self._return_portions()
-            self._book.close()
         if (trouble := self._fault or self._refused) is not None:
             raise trouble
-        return Round(self._taken, frozenset(one.name for one in self._desk.channels if one.fault is not None))
+        return Round(self._ended, frozenset(one.name for one in self._desk.channels if one.fault is not None))
 
     def _work(self, loop: Loop) -> None:
         try:
@@ -157,33 +162,50 @@ class _Sending:
             if leased is None:
                 self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
                 return
-            where = leased.edition_id, leased.number
-            self._leased[where], self._left[where] = leased, len(leased.rows)
-            self._taken += len(leased.rows)
-            letters = self._letters_of(leased.revision_id)
-            self._desk.lay([Task(row, letters, leased.lane) for row in leased.rows], leased.lane)
+            self._lay(leased)
 
     def _lease_one(self, full: list[str]) -> Leased | None:
-        return shards.lease(self._job.clock.now(), self._name, full)
+        db.session.rollback()  # what was read before may be old by now
+        try:
+            return shards.lease(self._job.clock.now(), self._name, full)
+        finally:
+            db.session.rollback()
+
+    def _lay(self, leased: Leased) -> None:
+        where = leased.edition_id, leased.number
+        if where in self._leased:  # that lease was lost meanwhile
+            self._desk.drop(lambda row: (row.edition_id, row.shard) == where)
+        rows = [row for row in leased.rows if row.has_reader]
+        if erased := [row for row in leased.rows if not row.has_reader]:
+            self._durably(partial(ledger.skip, erased, self._job.clock.now()))
+        self._leased[where], self._left[where] = leased, {row.id for row in rows}
+        if not rows:
+            self._give_back(where, None)
+            return
+        letters = self._letters_of(leased.revision_id)
+        self._desk.lay([Task(row, letters, leased.lane) for row in rows], leased.lane)
 
     def _put_off_lanes(self) -> None:
         """Let the shards wait of which nothing may go for a while, so that nobody leases them in vain."""
         for lane in self._desk.lanes.values():
             if lane.tasks and (seconds := lane.rests(time.monotonic())):
-                until = self._job.clock.now() + timedelta(seconds=seconds)
+                now = self._job.clock.now()
+                until = now + min(timedelta(seconds=seconds), LONGEST_PAUSE)
                 for task in lane.clear():
                     self._has_ended(task.row, until)
+                self._durably(partial(shards.put_off, now, until, Shard.lane == lane.name))
 
     def _letters_of(self, revision_id: int) -> Letters:
         if revision_id not in self._letters:
             job, revision = self._job, db.session.get_one(Revision, revision_id)
             self._letters[revision_id] = Letters(revision, job.config, job.links, the_signer(), job.clock)
+            db.session.rollback()
         return self._letters[revision_id]
 
     def _hire(self, loop: Loop) -> None:
         now, channels = time.monotonic(), self._desk.channels
         for channel in channels:
-            if channel.fault is not None and not channel.rests(now):
+            if channel.is_left_out and not channel.rests(now):
                 channel.begin(careful=True)
             if not channel.is_wanted(now, channels):
                 continue
@@ -211,22 +233,29 @@ class _Sending:
             except Exception as error:
                 log.exception("What came of %d mails could not be written; they will be uncertain.", len(results))
                 self._fail(error)
+        refused = [wish.row for wish in wishes if wish.row.id not in granted]
+        shards_that_go = {(wish.row.edition_id, wish.row.shard) for wish in wishes if wish.row.id in granted}
         for wish in wishes:
-            loop.tell(wish.answer, granted.get(wish.row.id))
+            loop.tell(wish.answer, granted.pop(wish.row.id, None))  # one mail for a row, whoever else has it in hand
+        for row in refused:
+            self._may_not_go(row, shards_that_go)
+        self._ended += len(results) + len(refused)
         for result, channel in told:
             self._has_ended(result.row)
             if result.attempt and channel.fault is None:
                 self._is_there(channel)
         for one in happened:
-            self._look_at_it(one, granted, loop)
+            self._look_at_it(one, loop)
         for channel in self._desk.channels:
-            if channel.fault is not None and not channel.rests(time.monotonic()):
+            if channel.fault is not None and not channel.is_left_out:
                 self._do_without(channel, channel.fault)
 
     def _happened(self) -> list[Happening]:
         happened: list[Happening] = []
         with suppress(Empty):
-            happened.append(self._desk.happened.get(timeout=RENEW_SECONDS))
+            # All hands may wait for a slow lane or relay, while another one might have something to do.
+            soon = self._desk.lanes or any(one.is_left_out for one in self._desk.channels)
+            happened.append(self._desk.happened.get(timeout=LOOK_AGAIN_SECONDS if soon else RENEW_SECONDS))
             while True:
                 happened.append(self._desk.happened.get_nowait())
         return happened
@@ -253,16 +282,18 @@ class _Sending:
                     raise
             time.sleep(DATABASE_SECONDS)
 
-    def _look_at_it(self, one: Happening, granted: Mapping[int, str], loop: Loop) -> None:
+    def _look_at_it(self, one: Happening, loop: Loop) -> None:
         if isinstance(one, Gone):
-            if one.back is not None:
-                self._desk.put_back(one.back)
             self._look_at_fault(one)
         elif isinstance(one, Asked):
             self._take_portion(one.pace, loop)
-        elif isinstance(one, Wish) and one.row.id not in granted:  # perhaps that is so of the whole edition
-            self._drop(lambda row: (row.edition_id, row.shard) == (one.row.edition_id, one.row.shard))
-            self._has_ended(one.row)
+
+    def _may_not_go(self, row: Claimed, shards_that_go: Collection[tuple[int, int]]) -> None:
+        """Where no other of its shard went either, perhaps none may: it is leased again, and looked at anew."""
+        where = row.edition_id, row.shard
+        if where not in shards_that_go:
+            self._drop(lambda other: (other.edition_id, other.shard) == where)
+        self._has_ended(row)
 
     def _take_portion(self, pace: Pace, loop: Loop) -> None:
         now = self._job.clock.now()
@@ -278,8 +309,7 @@ class _Sending:
     def _look_at_fault(self, gone: Gone) -> None:
         channel = gone.hand.channel
         if isinstance(gone.fault, SenderRefused) and gone.back is not None:
-            self._refused = gone.fault
-            self._leave_out(gone.back.row.edition_id)
+            self._look_at_refusal(channel, gone.fault, gone.back.edition_id)
         elif isinstance(gone.fault, RelayUnavailable) and channel.hands:
             channel.most = len(channel.hands)  # it does not take more connections
         elif isinstance(gone.fault, RelayUnavailable):
@@ -287,11 +317,20 @@ class _Sending:
         elif gone.fault is not None:
             self._fail(gone.fault)
 
+    def _look_at_refusal(self, channel: Channel, fault: SenderRefused, edition_id: int) -> None:
+        """Of a sender: where another relay is of use it may take him, and else the edition waits."""
+        others = [one for one in self._desk.channels if one is not channel and one.is_of_use(time.monotonic())]
+        if others:
+            self._do_without(channel, fault)
+        else:
+            self._refused = fault
+            self._leave_out(edition_id)
+
     def _do_without(self, channel: Channel, fault: RelayUnavailable) -> None:
         """For a while; when no other relay is of use either, it is over."""
-        channel.fault, channel.works = fault, False
+        channel.fault, channel.works, channel.is_left_out = fault, False, True
         channel.rest(RELAY_PAUSE.total_seconds())
-        if not any(one.is_of_use(time.monotonic()) for one in self._desk.channels):
+        if all(one.fault is not None for one in self._desk.channels):
             self._fail(fault)
             return
         log.warning("The relay %s is left out for a while. %s", channel.name, fault)
@@ -307,9 +346,10 @@ class _Sending:
             )
 
     def _is_there(self, channel: Channel) -> None:
-        first, channel.works = not channel.works, True
-        channel.most = max(channel.most, channel.relay.settings.connections)
-        if first and len(self._desk.channels) > 1:
+        if channel.works:
+            return
+        channel.works, channel.most = True, channel.relay.settings.connections
+        if len(self._desk.channels) > 1:
             self._durably(partial(self._resolve, channel.name))
 
     def _resolve(self, name: str) -> None:
@@ -322,11 +362,10 @@ class _Sending:
 
     def _leave_out(self, edition_id: int) -> None:
         """Of an edition that cannot be sent now; the others have their turn."""
-        self._drop(lambda row: row.edition_id == edition_id)
         now = self._job.clock.now()
-        for where in [where for where in self._leased if where[0] == edition_id]:
-            self._give_back(where, now + RELAY_PAUSE)
-        self._durably(lambda: shards.put_off(edition_id, now, now + RELAY_PAUSE))
+        self._not_before[edition_id] = now + RELAY_PAUSE
+        self._drop(lambda row: row.edition_id == edition_id)
+        self._durably(partial(shards.put_off, now, now + RELAY_PAUSE, Shard.edition_id == edition_id))
 
     def _drop(self, which: Callable[[Claimed], bool]) -> None:
         for row in self._desk.drop(which):
@@ -336,20 +375,21 @@ class _Sending:
         """A row is out of our hands; with the last one of its shard the shard is, and is not due before a moment."""
         where = row.edition_id, row.shard
         if where in self._leased:
-            self._left[where] -= 1
-            if self._left[where] == 0:
+            self._left[where].discard(row.id)
+            if not self._left[where]:
                 self._give_back(where, not_before)
 
     def _give_back(self, where: tuple[int, int], not_before: datetime | None) -> None:
         leased, now = self._leased.pop(where), self._job.clock.now()
+        del self._left[where]
+        not_before = max(filter(None, (not_before, self._not_before.get(where[0]))), default=None)
         self._durably(lambda: shards.give_back(leased, now, not_before))
         self._durably(lambda: bounces.refused_in(*where, now))
 
     def _give_back_the_rest(self) -> None:
-        pause = timedelta() if self._job.stop.is_set() else self._pause()
+        now, rests = self._job.clock.now(), min(one.rests(time.monotonic()) for one in self._desk.channels)
+        pause = min(timedelta(seconds=rests), LONGEST_PAUSE) or RELAY_PAUSE
+        if self._leased and rests and not self._job.stop.is_set():  # nothing else may go either
+            self._durably(partial(shards.put_off, now, now + pause))
         for where in list(self._leased):
-            self._give_back(where, self._job.clock.now() + pause)
-
-    def _pause(self) -> timedelta:
-        """Until a relay is of use again."""
-        return timedelta(seconds=min(one.rests(time.monotonic()) for one in self._desk.channels)) or RELAY_PAUSE
+            self._give_back(where, now if self._job.stop.is_set() else now + pause)

@@ -47,6 +47,11 @@ class Claimed(NamedTuple):
     text_only: bool
     lease: str
 
+    @property
+    def has_reader(self) -> bool:
+        """Whether the reader was not erased since the freeze."""
+        return self.address is not None  # what the join found, whatever the column is
+
 
 @dataclass(frozen=True)
 class Leased:
@@ -233,12 +238,12 @@ def is_due(edition_id: int, number: int, at: datetime, on: Connection) -> None:
     on.execute(made.on_conflict_do_update(index_elements=["edition_id", "number"], set_={"due_at": sooner}))
 
 
-def put_off(edition_id: int, now: datetime, until: datetime) -> None:
-    """Let everything of an edition that is due and in nobody's hands wait, so that the others have their turn."""
+def put_off(now: datetime, until: datetime, *which: sa.ColumnElement[bool]) -> None:
+    """Let every shard of a kind wait that is due and in nobody's hands, so that the others have their turn."""
     with transaction() as session:
         session.execute(
             sa.update(Shard)
-            .where(Shard.edition_id == edition_id, Shard.due_at <= now, Shard.lease.is_(None))
+            .where(Shard.due_at <= now, Shard.lease.is_(None), *which)
             .values(due_at=until)
             .execution_options(synchronize_session=False)
         )

@@ -289,7 +289,7 @@ def _smtps(config: RelayConfig) -> _Smtp:
     return _Smtps(config.host, config.port, timeout=config.timeout_seconds, context=context)
 
 
-GOOD = ((250,), (250, 251), (354,))
+GOOD = (range(200, 300), range(200, 300), range(354, 355))
 """What a relay answers to MAIL, RCPT and DATA when it goes on."""
 
 

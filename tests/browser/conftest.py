@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from tests.conftest import BuildHouse, House, missing
@@ -32,6 +32,9 @@ FLAGS = [
     "--disable-sync",
     f"--disable-features={','.join(WITHOUT)}",
 ]
+
+
+expect.set_options(timeout=20_000)  # that a machine is busy is no fault
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -117,3 +117,12 @@ def test_the_minutes_add_up_to_what_was_allowed(either_house: House) -> None:
             rates.take(NAME, Limit(per_hour=7), house.now)
             house.later(seconds=40)
         assert db.session.scalar(sa.select(sa.func.sum(RateMinute.used))) == 7
+
+
+def test_a_portion_that_would_begin_late_is_not_given_away(house: House) -> None:
+    """Who had it would sit and wait, and nobody else might use its moments."""
+    limit = Limit(per_second=1 / 15)
+    with house.app.app_context():
+        portions = [rates.take(NAME, limit, house.now) for _ in range(4)]
+    assert [one.count for one in portions] == [1, 1, 0, 0]
+    assert portions[2].begins == portions[3].begins == house.now + timedelta(seconds=30)

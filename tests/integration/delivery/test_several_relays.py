@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
+from threading import Event
 
 import pytest
 
-from newsletter.delivery import desk
+from newsletter.delivery import desk, shards
+from newsletter.delivery import sending as engine_room
 from newsletter.foundation.config import DomainsConfig, MailConfig, NamedRelayConfig
 from newsletter.mail import relays
 from newsletter.mail.smtp import RelayUnavailable
@@ -93,6 +96,67 @@ def test_a_relay_that_is_away_is_told_once_and_forgotten_when_it_is_back(
     assert alerts_raised(house, alert("first")) == 1
 
 
+def test_a_relay_that_failed_is_tried_again_while_the_others_go_on(
+    build_house: BuildHouse, sqlite_url: str, three: list[MisbehavingRelay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_room, "RELAY_PAUSE", timedelta(seconds=0.1))
+    first, second, _ = three
+    tried: list[str] = []
+    back = Event()
+
+    def hang_up_once(moment: str, recipient: str) -> str | None:
+        if moment == "connect":
+            tried.append(recipient)
+            return HANG_UP if len(tried) == 1 else None
+        if moment == "dot":
+            back.set()
+        return None
+
+    def slowly(moment: str, recipient: str) -> str | None:
+        if moment == "dot" and len(second.taken) == 10:
+            assert back.wait(60), "the first one was not tried again"
+        return None
+
+    first.answer, second.answer = hang_up_once, slowly
+    house = by(build_house, sqlite_url, relay("first", first), relay("second", second))
+    _, edition_id = sending(house, *(f"reader{number}@example.org" for number in range(40)))
+    house.work()
+    assert ledger_of(house, edition_id) == {"accepted": 40}
+    assert first.taken
+
+
+def test_a_relay_that_takes_fewer_connections_is_not_asked_for_more_again_and_again(
+    build_house: BuildHouse, sqlite_url: str, three: list[MisbehavingRelay]
+) -> None:
+    narrow, asked = three[0], []
+
+    def two_at_most(moment: str, recipient: str) -> str | None:
+        if moment == "connect":
+            asked.append(recipient)
+            return "421 4.7.0 too many connections" if len(asked) > 2 else None
+        return None
+
+    narrow.answer = two_at_most
+    house = build_house(sqlite_url, mail=MailConfig(host=narrow.host, port=narrow.port, connections=8))
+    _, edition_id = sending(house, *(f"reader{number}@example.org" for number in range(100)))
+    house.work()
+    assert ledger_of(house, edition_id) == {"accepted": 100}
+    assert len(asked) <= 3 * 8
+
+
+def test_a_sender_that_one_relay_refuses_goes_by_the_other(
+    build_house: BuildHouse, sqlite_url: str, three: list[MisbehavingRelay]
+) -> None:
+    first, second, _ = three
+    first.answer = lambda moment, sender: "550 5.7.1 not from here" if moment == "MAIL" else None
+    house = by(build_house, sqlite_url, relay("first", first), relay("second", second))
+    _, edition_id = sending(house, *READERS)
+    house.work()
+    assert ledger_of(house, edition_id) == {"accepted": len(READERS)}
+    assert len(second.taken) == len(READERS)
+    assert open_alert_keys(house) == [alert("first")]
+
+
 def test_a_backup_is_used_while_no_other_can_be(
     build_house: BuildHouse, sqlite_url: str, three: list[MisbehavingRelay]
 ) -> None:
@@ -160,6 +224,22 @@ def test_the_rate_of_an_hour_holds_over_all_machines_and_nobody_is_alarmed(
     house.later(hours=1, minutes=1)
     house.work()
     assert edition_state(house, edition_id) == "sent"
+
+
+def test_when_the_hour_is_used_up_nobody_goes_round_in_circles(
+    build_house: BuildHouse, sqlite_url: str, three: list[MisbehavingRelay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many shards, one is leased to find out."""
+    monkeypatch.setattr(shards, "SIZE", 2)
+    first, leased = three[0], []
+    lease = shards.lease
+    monkeypatch.setattr(shards, "lease", lambda *about: leased.append(lease(*about)) or leased[-1])
+    house = build_house(sqlite_url, mail=MailConfig(host=first.host, port=first.port, per_hour=3))
+    monkeypatch.setattr(engine_room, "WAITING", 2)
+    _, edition_id = sending(house, *(f"reader{number}@example.org" for number in range(60)))
+    house.work()
+    assert ledger_of(house, edition_id) == {"accepted": 3, "pending": 57}
+    assert len([one for one in leased if one is not None]) <= 6
 
 
 def test_while_one_relay_waits_for_its_hour_the_other_goes_on(

@@ -10,11 +10,16 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import sqlalchemy as sa
 
 from newsletter.app import worker
 from newsletter.delivery import ledger, shards
+from newsletter.delivery.models import Delivery, DeliveryState, SkipReason
+from newsletter.delivery.shards import Leased
 from newsletter.foundation.config import MailConfig
+from newsletter.foundation.database import db, transaction
 from newsletter.mail.smtp import Outcome, Reply
+from newsletter.subscribers.models import Subscriber
 from tests.conftest import BuildHouse, House
 from tests.integration.delivery import during_the_first_mail
 from tests.support.attempts import record, start
@@ -251,3 +256,42 @@ def test_a_relay_that_forwards_to_another_address_has_taken_the_copy(
     house.work()
     assert ledger_of(house, edition_id) == {"accepted": 2}
     assert sorted(relay.tried) == [ANN, BOB]
+
+
+def test_a_shard_that_is_leased_anew_beside_its_old_tasks_gives_nobody_two(
+    build_house: BuildHouse, sqlite_url: str, relay: MisbehavingRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker stood still for longer than its lease, and then goes on with both."""
+    monkeypatch.setattr(shards, "SIZE", 4)
+    readers = [f"reader{number}@example.org" for number in range(8)]
+    house = build_house(sqlite_url, mail=MailConfig(port=relay.port, connections=8))
+    _, edition_id = sending(house, *readers)
+    lease, freed = shards.lease, Event()
+
+    def lose_the_first(*about: object) -> Leased | None:
+        found = lease(*about)  # type: ignore[arg-type]
+        if not freed.is_set():
+            freed.set()
+            with transaction():
+                shards.free_orphans(house.now + timedelta(hours=1))
+        return found
+
+    monkeypatch.setattr(shards, "lease", lose_the_first)
+    house.work()
+    house.later(minutes=11)
+    house.work()
+    assert sorted(relay.taken) == sorted(readers)
+    assert ledger_of(house, edition_id) == {"accepted": 8}
+
+
+def test_who_was_erased_after_the_freeze_is_skipped(either_house: House) -> None:
+    house = either_house
+    sending(house, ANN, BOB)
+    with house.app.app_context(), transaction() as session:
+        gone = session.scalars(sa.select(Subscriber).where(Subscriber.address == ANN)).one()
+        session.delete(gone)
+    house.work()
+    with house.app.app_context():
+        states = dict(db.session.execute(sa.select(Delivery.state, Delivery.skip_reason)).tuples().all())
+    assert states == {DeliveryState.SKIPPED: SkipReason.LEFT, DeliveryState.ACCEPTED: None}
+    assert [mail.recipient for mail in house.inbox.mails] == [BOB]

@@ -53,6 +53,8 @@ MAILS = {
     "alerts": {"staff only"},
     "answer": {"staff only"},
     "draft": {"staff only"},
+    "staff_invitation": {"staff only"},
+    "staff_link": {"staff only"},
 }
 """What each mail is sent by. Only the edition is no outbox mail: a row of the ledger, unique for edition and reader."""
 

@@ -158,7 +158,7 @@ def flat(text: str) -> str:
 
 def test_every_mail_that_a_reader_may_get_is_looked_at_here() -> None:
     folders = {folder.name for folder in (templates.folder() / "email").iterdir() if folder.is_dir()}
-    to_staff = {"alert", "alerts", "answer", "draft"}
+    to_staff = {"alert", "alerts", "answer", "draft", "staff_invitation", "staff_link"}
     assert folders - {"_parts", "edition"} - to_staff == {name for name, _ in MAILS.values()}
 
 
