@@ -22,7 +22,7 @@ from tests.support.newsroom import edition_state, ledger_of, really_sending
 from tests.support.worker_process import running_worker
 
 CONNECTIONS = 2
-READERS = 6
+READERS = 16
 
 CALLS = {
     "sqlite": {"pwrite64": 8, "fdatasync": 5, "sendto": 5, "recvfrom": 4},
