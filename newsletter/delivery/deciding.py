@@ -165,7 +165,7 @@ def _why_not(ids: Sequence[int], now: datetime) -> dict[int, str | None]:
         (~sa.exists().where(Subscriber.id == Delivery.subscriber_id), "its reader was erased"),
         (~active, "its reader has left"),
         (~reads_on, "its reader makes a pause"),
-        (ledger.ends() <= now, "its time is over, and it would only expire"),
+        (shards.ends() <= now, "its time is over, and it would only expire"),
     )
     query = sa.select(Delivery.id, why).join(Edition, Edition.id == Delivery.edition_id)
     return {row[0]: row[1] for row in db.session.execute(query.where(Delivery.id.in_(ids)))}

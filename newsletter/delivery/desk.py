@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -145,14 +145,6 @@ class Lane:
         """Whether no more is to be leased of it."""
         return len(self.tasks) >= enough or self.rests(now) > 0
 
-    def clear(self) -> list[Task]:
-        """Take all tasks away."""
-        cleared: list[Task] = []
-        with suppress(IndexError):
-            while True:
-                cleared.append(self.tasks.popleft())
-        return cleared
-
     def take(self, now: float) -> Task:
         task = self.tasks.popleft()
         self.under_way += 1
@@ -269,7 +261,10 @@ class Desk:
     def lay(self, tasks: Iterable[Task], lane: str | None) -> None:
         if lane is not None and lane not in self.lanes:
             self.lanes = {**self.lanes, lane: self.lane(lane)}  # a new one, for the other thread goes through it
-        (self.tasks if lane is None else self.lanes[lane].tasks).extend(tasks)
+        self._pile(lane).extend(tasks)
+
+    def _pile(self, lane: str | None) -> deque[Task]:
+        return self.tasks if lane is None else self.lanes[lane].tasks
 
     def take(self, channel: Channel, now: float) -> Task | float | None:
         """A task that may go now, or the seconds until there is one; None when nothing is left."""
@@ -297,7 +292,7 @@ class Desk:
     def put_back(self, task: Task) -> None:
         """One that was taken and not begun."""
         self.has_ended(task)
-        (self.tasks if task.lane is None else self.lanes[task.lane].tasks).appendleft(task)
+        self._pile(task.lane).appendleft(task)
 
     def has_ended(self, task: Task) -> None:
         if task.lane is not None:
@@ -308,12 +303,17 @@ class Desk:
         dropped: list[Claimed] = []
         for pile in (self.tasks, *(lane.tasks for lane in self.lanes.values())):
             kept: list[Task] = []
-            with suppress(IndexError):
-                while True:
-                    task = pile.popleft()
-                    if which(task.row):
-                        dropped.append(task.row)
-                    else:
-                        kept.append(task)
+            for task in emptied(pile):
+                if which(task.row):
+                    dropped.append(task.row)
+                else:
+                    kept.append(task)
             pile.extend(kept)
         return dropped
+
+
+def emptied(pile: deque[Task]) -> Iterator[Task]:
+    """Each task of a pile, taken away, while another thread takes from it too."""
+    with suppress(IndexError):
+        while True:
+            yield pile.popleft()

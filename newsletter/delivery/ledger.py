@@ -122,7 +122,7 @@ def _starting(given: sa.Subquery, is_ours: sa.ColumnElement[bool]) -> ReturningU
             Delivery.id == given.c.id,
             is_ours,
             sa.or_(IS_DUE, begun),
-            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, ends() > NOW),
+            sa.exists().where(Edition.id == Delivery.edition_id, ~STOPPED, shards.ends() > NOW),
             ~IS_HALTED,
             sa.exists().where(*reads_on(Delivery.local_date)),
             ~sa.exists().where(*is_suppressed()),
@@ -143,11 +143,6 @@ def _is_leased(given: sa.Subquery) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         Shard.edition_id == Delivery.edition_id, Shard.number == Delivery.shard, Shard.lease == given.c.lease
     )
-
-
-def ends() -> sa.ColumnElement[datetime]:
-    """When a row expires: with its edition, unless it has an end of its own. To be joined with its edition."""
-    return sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
 
 
 def reads_on(
@@ -189,7 +184,7 @@ _ACTIVE = sa.exists().where(Subscription.id == Delivery.subscription_id, Subscri
 _SKIPS = (
     (_skip(sa.exists().where(*is_suppressed())), SkipReason.SUPPRESSED),
     (_skip(~_ACTIVE), SkipReason.LEFT),
-    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, ends() <= NOW)), SkipReason.EXPIRED),
+    (_skip(sa.exists().where(Edition.id == Delivery.edition_id, shards.ends() <= NOW)), SkipReason.EXPIRED),
     (_skip(~sa.exists().where(*reads_on(Delivery.local_date))), SkipReason.PAUSED),
 )
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.delivery.models import Rate, RateMinute
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db, insert_into, transaction
 
 PORTION = 100
 """So many mails at once are asked for where no rate a second is set; with one it is what goes in a second."""
@@ -79,8 +78,7 @@ def give_back(name: str, count: int, taken_at: datetime) -> None:
 
 def _row(name: str) -> Rate:
     """Nobody else's until the transaction ends."""
-    insert = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
-    db.session.execute(insert(Rate).values(name=name).on_conflict_do_nothing())
+    db.session.execute(insert_into(Rate).values(name=name).on_conflict_do_nothing())
     found = db.session.scalar(
         sa.select(Rate).where(Rate.name == name).with_for_update().execution_options(populate_existing=True)
     )
@@ -112,7 +110,6 @@ def _minute(now: datetime) -> datetime:
 
 
 def _count(name: str, minute: datetime, count: int) -> None:
-    insert = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
-    made = insert(RateMinute).values(name=name, minute=minute, used=max(0, count))
+    made = insert_into(RateMinute).values(name=name, minute=minute, used=max(0, count))
     more = RateMinute.used + count
     db.session.execute(made.on_conflict_do_update(index_elements=["name", "minute"], set_={"used": more}))

@@ -21,7 +21,7 @@ from typing import TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from newsletter.delivery import bounces, ledger, rates, shards
-from newsletter.delivery.desk import Asked, Channel, Desk, Gone, Happening, Lane, Pace, Task, Told, Wish
+from newsletter.delivery.desk import Asked, Channel, Desk, Gone, Happening, Lane, Pace, Task, Told, Wish, emptied
 from newsletter.delivery.hands import Hand
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
@@ -191,7 +191,7 @@ class _Sending:
             if lane.tasks and (seconds := lane.rests(time.monotonic())):
                 now = self._job.clock.now()
                 until = now + min(timedelta(seconds=seconds), LONGEST_PAUSE)
-                for task in lane.clear():
+                for task in emptied(lane.tasks):
                     self._has_ended(task.row, until)
                 self._durably(partial(shards.put_off, now, until, Shard.lane == lane.name))
 

@@ -13,14 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from newsletter.delivery import lanes
 from newsletter.delivery.models import WELCOME, Delivery, DeliveryState, Doubt, Shard
 from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.foundation.config import Uncertain, the_config
-from newsletter.foundation.database import Prepared, db, transaction
+from newsletter.foundation.database import Prepared, db, insert_into, transaction
 from newsletter.foundation.safety import IS_HALTED
 from newsletter.subscribers.models import Subscriber
 
@@ -202,8 +201,12 @@ def free_orphans(now: datetime) -> int:
 
 def goes_on(at: datetime) -> sa.ColumnElement[bool]:
     """Of rows: whether they can still go out at that moment, as far as their edition and their end are concerned."""
-    ends = sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
-    return sa.exists().where(Edition.id == Delivery.edition_id, Edition.reason.is_(None), ends > at)
+    return sa.exists().where(Edition.id == Delivery.edition_id, Edition.reason.is_(None), ends() > at)
+
+
+def ends() -> sa.ColumnElement[datetime]:
+    """When a row expires: with its edition, unless it has an end of its own. To be joined with its edition."""
+    return sa.func.coalesce(Delivery.finish_by, Edition.finish_by)
 
 
 def _end_sending(shard: Shard, now: datetime, values: dict[str, Any], *which: sa.ColumnElement[bool]) -> int:
@@ -232,8 +235,7 @@ def open_for(edition_id: int, now: datetime) -> None:
 
 def is_due(edition_id: int, number: int, at: datetime, on: Connection) -> None:
     """Say that a row of a shard is due, in the caller's transaction; the shard is made where there is none."""
-    insert = sqlite.insert if on.dialect.name == "sqlite" else postgresql.insert
-    made = insert(Shard).values(edition_id=edition_id, number=number, due_at=at)
+    made = insert_into(Shard).values(edition_id=edition_id, number=number, due_at=at)
     sooner = sa.case((Shard.due_at < at, Shard.due_at), else_=made.excluded.due_at)
     on.execute(made.on_conflict_do_update(index_elements=["edition_id", "number"], set_={"due_at": sooner}))
 

@@ -47,22 +47,26 @@ def _silence(now: datetime) -> Iterator[str]:
 
 def overdue(now: datetime) -> list[Overdue]:
     """A quarter of an hour past their slot, and neither out nor held: those that wait for somebody, and those that
-    nobody made."""
+    nobody made. A slot made after its own time has the quarter of an hour from then."""
+    latest = now - OVERDUE
     waiting = db.session.scalars(
         sa.select(Edition)
+        .join(Edition.slot)
         .where(
             Edition.state.in_(publishing.OPEN),
             Edition.number == 0,
             Edition.held_at.is_(None),
-            Edition.slot_at <= now - OVERDUE,
+            Edition.slot_at <= latest,
+            Slot.created_at <= latest,
             Edition.finish_by > now,
         )
         .order_by(Edition.slot_at, Edition.id)
     ).all()
+    missing = [(db.session.get_one(Slot, slot_id), due) for slot_id, due in publishing.missing(now)]
     unmade = [
-        _overdue(db.session.get_one(Slot, slot_id), due.local_date, due.slot_at, EditionState.PLANNED)
-        for slot_id, due in publishing.missing(now)
-        if due.slot_at <= now - OVERDUE
+        _overdue(slot, due.local_date, due.slot_at, EditionState.PLANNED)
+        for slot, due in missing
+        if max(slot.created_at, due.slot_at) <= latest
     ]
     return [_overdue(one.slot, one.local_date, one.slot_at, one.state) for one in waiting] + unmade
 

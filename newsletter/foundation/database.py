@@ -24,6 +24,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -288,6 +289,11 @@ def recordset(dialect: str, name: str, **columns: sa.types.TypeEngine[Any]) -> s
         for name, kind in columns.items()
     )
     return sa.select(*fields).subquery(name)
+
+
+def insert_into(table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that may say ON CONFLICT, which each database has for itself."""
+    return postgresql.insert(table) if db.engine.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def violated(error: sa.exc.IntegrityError, constraint: str, *columns: str) -> bool:

@@ -8,10 +8,9 @@ import secrets
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.foundation.database import Base, db, transaction
+from newsletter.foundation.database import Base, db, insert_into, transaction
 
 MAY_DIFFER = timedelta(minutes=1)
 """How far the clocks of two machines are believed to differ. A lease that ends later than such clocks can say was made
@@ -68,9 +67,8 @@ def _moment(now: datetime) -> sa.ColumnElement[datetime]:
 
 def _made(name: str, holder: str, now: datetime, life: timedelta) -> bool:
     """Whether we are the first ever to have it; somebody else may be so at the same moment."""
-    insert = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
     made = db.session.scalar(
-        insert(Lease)
+        insert_into(Lease)
         .values(name=name, holder=holder, until=now + life, taken_at=now, renewed_at=now)
         .on_conflict_do_nothing()
         .returning(Lease.holder)

@@ -8,7 +8,7 @@ JOINERS = "\u200c\u200d\u200e\u200f"
 """Invisible, but Persian words, family emoji and mixed directions are wrong without them."""
 
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a cell of a table may not begin with, since a table program would compute it (OWASP, CSV injection)."""
 
 

@@ -12,11 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db, insert_into, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses
@@ -339,9 +338,7 @@ def _confirmed(hashes: set[str]) -> dict[str, datetime]:
 
 def _insert() -> sa.Insert:
     """Somebody else may have added the same meanwhile."""
-    if db.engine.dialect.name == "postgresql":
-        return postgresql.insert(Suppression).on_conflict_do_nothing()
-    return sqlite.insert(Suppression).on_conflict_do_nothing()
+    return insert_into(Suppression).on_conflict_do_nothing()
 
 
 def _columns_of(row: Row, now: datetime) -> dict[str, object]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from flask import Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from newsletter.delivery import deciding, releasing, reporting
@@ -27,6 +25,7 @@ from newsletter.mail.addresses import normalise
 from newsletter.staff.rights import Right
 from newsletter.web.admin.access import attempt, me, needs, pages, proven, staff_only
 from newsletter.web.admin.editions import ONE, actions_of, next_step
+from newsletter.web.downloads import csv_file
 from newsletter.web.security import POLICY
 
 DELIVERY = f"{ONE}/delivery"
@@ -199,11 +198,7 @@ def download(id: int) -> Response:
     shown = _frozen(id)
     _note_export(shown, me().actor)
     name = f"ledger-{shown.newsletter.slug}-{shown.local_date}-{shown.id}.csv"
-    return Response(
-        stream_with_context(_lines(shown.id)),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f"attachment; filename={name}"},
-    )
+    return csv_file(name, COLUMNS, _batches(shown.id))
 
 
 def _note_export(shown: Edition, by: Actor) -> None:
@@ -225,11 +220,10 @@ COLUMNS = (
 )
 
 
-def _lines(edition_id: int) -> Iterator[str]:
-    yield _text([COLUMNS])
+def _batches(edition_id: int) -> Iterator[Iterable[tuple[object, ...]]]:
     rows = reporting.every_row(edition_id)
     while some := list(islice(rows, 500)):
-        yield _text(map(_cells, some))
+        yield map(_cells, some)
 
 
 def _cells(row: Row) -> tuple[object, ...]:
@@ -246,14 +240,3 @@ def _cells(row: Row) -> tuple[object, ...]:
         row.last_reply,
         row.updated_at.isoformat(),
     )
-
-
-def _text(rows: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows([harmless("" if cell is None else str(cell)) for cell in row] for row in rows)
-    return out.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell

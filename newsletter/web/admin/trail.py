@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from datetime import date
 
-from flask import Response, render_template, request, stream_with_context
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import AuditRecord, Wanted
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.database import db, transaction
-from newsletter.foundation.text import cell, one_line
+from newsletter.foundation.text import one_line
 from newsletter.staff.models import everybody
 from newsletter.staff.rights import Right
 from newsletter.web.admin.access import me, needs, pages, proven
+from newsletter.web.downloads import csv_file
 
 A_PAGE = 50
 A_BATCH = 1000
@@ -71,29 +70,20 @@ def export() -> ResponseReturnValue:
     with transaction():
         looked_for = {name: text for name, text in _typed().items() if text}
         audit.record(me().actor, "audit.export", "audit:all", the_clock().now(), **looked_for)
-    name = f"attachment; filename=audit-{the_clock().now():%Y-%m-%d}.csv"
-    rows = stream_with_context(_lines(wanted))
-    return Response(rows, mimetype="text/csv", headers={"Content-Disposition": name})
+    return csv_file(f"audit-{the_clock().now():%Y-%m-%d}.csv", COLUMNS, _batches(wanted))
 
 
-def _lines(wanted: Wanted) -> Iterator[str]:
+def _batches(wanted: Wanted) -> Iterator[list[tuple[str, ...]]]:
     """A batch after the other, so that neither we nor the database hold them all."""
-    yield _line(COLUMNS)
     before: int | None = None
     while found := audit.find(wanted, before, A_BATCH):
         before = found[-1].id
-        lines = "".join(_line(_cells(one)) for one in found)
+        rows = [_cells(one) for one in found]
         db.session.expunge_all()
         db.session.rollback()  # whoever reads slowly keeps no transaction open
-        yield lines
+        yield rows
 
 
 def _cells(one: AuditRecord) -> tuple[str, ...]:
     details = json.dumps(one.details, ensure_ascii=False) if one.details else ""
     return (one.at.isoformat(), one.actor_kind, one.actor_name, one.ip or "", one.action, one.subject, details)
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([cell(one) for one in cells])
-    return line.getvalue()

@@ -26,6 +26,7 @@ from newsletter.foundation import database
 from newsletter.foundation.network import port_is_free
 from newsletter.operations import assembling, supervising
 from newsletter.operations.supervising import Child, ChildFails, Group
+from tests.support.hours import far_from_now
 from tests.support.office import Office
 from tests.support.ports import free_port
 
@@ -115,7 +116,8 @@ def office(tmp_path: Path, set_up: Path) -> Office:
     """Set up, with one newsletter, on a free port."""
     office = Office(shutil.copytree(set_up, tmp_path / "office"))
     office.config.write_text(CONFIG.format(port=free_port()), "utf-8")
-    office.says("newsletters", "add", "post", "--name", "Morning Post", "--from", "post@example.org")
+    sender = ("--from", "post@example.org", "--time", f"{far_from_now():%H:%M}")
+    office.says("newsletters", "add", "post", "--name", "Morning Post", *sender)
     return office
 
 

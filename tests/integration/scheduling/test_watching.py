@@ -77,6 +77,17 @@ def test_an_edition_that_nobody_made_is_overdue_too(house: House) -> None:
     assert watch(house) == 1
 
 
+def test_a_slot_made_after_its_time_has_a_quarter_of_an_hour_for_its_first_edition(house: House) -> None:
+    house.clock.at = house.now.replace(hour=6, minute=20)
+    furnished(house, approval="manual")
+    found(house, "not-drafted-yet")
+    assert ready(house) == (200, "ready\n")
+    house.later(minutes=14, seconds=59)
+    assert (ready(house)[0], watch(house)) == (200, 0)
+    house.later(seconds=1)
+    assert watch(house) == 2
+
+
 def test_a_scheduler_that_is_silent_for_more_than_two_minutes_is_told(house: House) -> None:
     one = scheduler(house)
     rounds(one)

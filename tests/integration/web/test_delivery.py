@@ -13,9 +13,9 @@ from newsletter.delivery import counting, deciding, reporting
 from newsletter.delivery.models import Delivery
 from newsletter.foundation.audit import AuditRecord
 from newsletter.foundation.database import db, transaction
+from newsletter.foundation.text import cell as harmless
 from newsletter.staff.models import Role
 from newsletter.subscribers.models import Subscriber
-from newsletter.web.admin.delivery import harmless
 from tests.conftest import House
 from tests.integration.delivery.test_reporting import MIXED
 from tests.integration.web import Desk, signed_in
