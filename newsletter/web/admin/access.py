@@ -12,7 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, abort, current_app, flash, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user, login_user
 
@@ -30,10 +42,13 @@ from newsletter.staff.passwords import SignInBusy
 from newsletter.staff.rights import Right
 from newsletter.staff.sessions import Visit
 from newsletter.web.admin.places import Place, place_of
-from newsletter.web.security import at_fault
+from newsletter.web.security import POLICY, at_fault
 
 pages = Blueprint("admin", __name__, url_prefix="/admin")
 manager = LoginManager()
+
+LIVE_POLICY = f"{POLICY}; connect-src 'self'"
+"""Staff's pages ask for parts of themselves anew."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -170,6 +185,12 @@ def _decide() -> ResponseReturnValue | None:
         abort(403)
     _look_at_place()
     return prove_again() if decision.again and not me().is_proved else None
+
+
+@pages.after_request
+def _policy(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", LIVE_POLICY)
+    return response
 
 
 def must_set_up() -> bool:

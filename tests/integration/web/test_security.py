@@ -156,6 +156,7 @@ def test_readers_forms_need_no_token_because_they_stand_on_other_sites(house: Ho
 # Hostile words
 
 SCRIPT = "<script>alert(1)</script>"
+OURS = re.compile(r'<script src="/static/[a-z/.]+" defer></script>')
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 
 
@@ -185,7 +186,7 @@ def test_hostile_words_are_text_on_the_staffs_pages(house: House, httpserver: HT
         )
     }
     for path, text in pages.items():
-        assert "<script" not in text, path
+        assert "<script" not in OURS.sub("", text), path
         assert not re.search(r"<[a-z]+[^>]*\son[a-z]+=", text), path
         assert 'href="javascript:' not in text, path
         assert "49@example.org" not in text, path
