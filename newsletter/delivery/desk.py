@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,10 +87,42 @@ class Gone(NamedTuple):
 Happening = Wish | Told | Asked | Gone
 
 
+class Tidings:
+    """What happens in the loop, for the thread that keeps the ledger.
+
+    It is gathered, because a commit costs much the same for one mail as for many: until there is `enough` of it, but no
+    longer than there is something to do meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._passed_on: SimpleQueue[list[Happening]] = SimpleQueue()
+        self._gathered: list[Happening] = []
+        self.enough = 1
+
+    def put(self, one: Happening) -> None:
+        self._gathered.append(one)
+        if len(self._gathered) >= self.enough:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        if self._gathered:
+            self._passed_on.put(self._gathered)
+            self._gathered = []
+
+    def wait(self, seconds: float) -> list[Happening]:
+        """All that there are, or none after so long."""
+        found: list[Happening] = []
+        with suppress(Empty):
+            found.extend(self._passed_on.get(timeout=seconds))
+            while True:
+                found.extend(self._passed_on.get_nowait())
+        return found
+
+
 class Pace:
     """How fast mails may go, as far as it was allowed: a portion after the other (`rates`)."""
 
-    def __init__(self, name: str, limit: Limit, happened: SimpleQueue[Happening]) -> None:
+    def __init__(self, name: str, limit: Limit, happened: Tidings) -> None:
         self.name, self.limit = name, limit
         self._happened = happened
         self._asking = False
@@ -159,9 +191,7 @@ class Channel:
     `careful`: it was of no use the last time, so one mail is tried, and the first that goes wrong is one too many.
     """
 
-    def __init__(
-        self, relay: Relay, happened: SimpleQueue[Happening], *, careful: bool = False, alone: bool = True
-    ) -> None:
+    def __init__(self, relay: Relay, happened: Tidings, *, careful: bool = False, alone: bool = True) -> None:
         settings = relay.settings
         self._alone = alone
         self.relay, self.name = relay, settings.name
@@ -246,7 +276,7 @@ class Desk:
     """What the hands and the ledger share: mails that wait, what happens to them, and whether to stop."""
 
     channels: list[Channel]
-    happened: SimpleQueue[Happening]
+    happened: Tidings
     lane: Callable[[str], Lane]
     """Makes one, by its name."""
 

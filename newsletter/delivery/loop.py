@@ -55,9 +55,10 @@ def asleep(seconds: float) -> Generator[Asleep, None, None]:
 
 class Loop:
     """Does what is begun in it for as long as the block lasts. Work may wait for sockets, for other threads and for a
-    time."""
+    time. `after_a_turn` is called whenever all that could go on has done so; it must not raise."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, after_a_turn: Callable[[], None] = lambda: None) -> None:
+        self._after_a_turn = after_a_turn
         self._selector = selectors.DefaultSelector()
         self._bell, self._button = os.pipe()
         os.set_blocking(self._button, False)
@@ -124,6 +125,7 @@ class Loop:
             while self._called:
                 self._called.popleft()()
             self._time_out()
+            self._after_a_turn()
 
     def _patience(self) -> float | None:
         return None if self._next_timeout == FOREVER else max(0.0, self._next_timeout - time.monotonic())

@@ -10,18 +10,30 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from newsletter.delivery import bounces, ledger, rates, shards
-from newsletter.delivery.desk import Asked, Channel, Desk, Gone, Happening, Lane, Pace, Task, Told, Wish, emptied
+from newsletter.delivery.desk import (
+    Asked,
+    Channel,
+    Desk,
+    Gone,
+    Happening,
+    Lane,
+    Pace,
+    Task,
+    Tidings,
+    Told,
+    Wish,
+    emptied,
+)
 from newsletter.delivery.hands import Hand
 from newsletter.delivery.ledger import Result
 from newsletter.delivery.letters import Letters
@@ -96,7 +108,7 @@ class _Sending:
         self._job = job
         self._name = shards.new_lease()
         self._book = Book()
-        happened: SimpleQueue[Happening] = SimpleQueue()
+        happened = Tidings()
         alone = len(job.relays) == 1
         channels = [Channel(one, happened, careful=one.settings.name in careful, alone=alone) for one in job.relays]
         self._desk = Desk(channels, happened, self._lane)
@@ -128,7 +140,7 @@ class _Sending:
             at_the_end.callback(self._give_back_the_rest)
             self._lease()
             if self._desk:
-                with Loop("relay") as loop:
+                with Loop("relay", self._desk.happened.pass_on) as loop:
                     self._work(loop)
         if (trouble := self._fault or self._refused) is not None:
             raise trouble
@@ -214,6 +226,7 @@ class _Sending:
                 channel.hands.add(hand)
                 self._hands.add(hand)
                 loop.begin(hand.work())
+        self._desk.happened.enough = max(1, len(self._hands) // 2)  # while these wait, the others work
 
     def _keep_the_ledger(self, loop: Loop) -> None:
         """Wait for something to happen, and write down all that has by then."""
@@ -251,14 +264,9 @@ class _Sending:
                 self._do_without(channel, channel.fault)
 
     def _happened(self) -> list[Happening]:
-        happened: list[Happening] = []
-        with suppress(Empty):
-            # All hands may wait for a slow lane or relay, while another one might have something to do.
-            soon = self._desk.lanes or any(one.is_left_out for one in self._desk.channels)
-            happened.append(self._desk.happened.get(timeout=LOOK_AGAIN_SECONDS if soon else RENEW_SECONDS))
-            while True:
-                happened.append(self._desk.happened.get_nowait())
-        return happened
+        # All hands may wait for a slow lane or relay, while another one might have something to do.
+        soon = self._desk.lanes or any(one.is_left_out for one in self._desk.channels)
+        return self._desk.happened.wait(LOOK_AGAIN_SECONDS if soon else RENEW_SECONDS)
 
     def _write(self, wishes: Sequence[Wish], results: Sequence[Result]) -> dict[int, str]:
         """One commit; gives the attempt's name of each mail that may go."""
