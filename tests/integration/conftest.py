@@ -10,9 +10,11 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from newsletter.foundation import config as config_module
+from newsletter.foundation.clock import SystemClock
 from newsletter.foundation.config import MailConfig
 from newsletter.operations import assembling
 from tests.conftest import MORNING, BuildHouse, House
+from tests.support.certificates import Authority
 from tests.support.misbehaving_relay import MisbehavingRelay, running_relay
 from tests.support.office import CONFIG, Office
 from tests.support.outlets import Piece, publish
@@ -72,3 +74,10 @@ def feed(httpserver: HTTPServer) -> str:
     early = MORNING.replace(hour=3)
     pieces = [Piece("Harbor bridge closes", "It is closed until spring.", early), Piece("New school opens", "", early)]
     return publish(httpserver, "/bay.xml", "Bay Herald", pieces)
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    trusted = Authority(tmp_path, SystemClock().now())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted.file))
+    return trusted

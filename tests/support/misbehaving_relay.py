@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socketserver
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import Thread
+from threading import Event, Thread
 
 HANG_UP = "hang up"
 """An answer that is none: the connection ends."""
@@ -45,6 +45,7 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.recipient = ""
+        self.refused = False
         self.unread = b""
         try:
             self._talk()
@@ -60,11 +61,14 @@ class _Conversation(socketserver.StreamRequestHandler):
                 self.recipient = line.partition("<")[2].partition(">")[0]
             if verb == "RCPT":
                 self.server.relay.tried.append(self.recipient)
+            if verb == "MAIL":
+                self.refused = False
             if verb == "QUIT":
                 self._reply(verb, "221 bye")
                 return
             usual = {"DATA": "354 go on", "EHLO": "\r\n".join(self._extensions())}
             self._reply(verb, usual.get(verb, "250 OK"))
+            self.refused = self.refused or (verb in ("MAIL", "RCPT") and not self.last.startswith("250"))
             if verb == "DATA" and self.last.startswith("354"):
                 self._take()
 
@@ -75,9 +79,14 @@ class _Conversation(socketserver.StreamRequestHandler):
     def _take(self) -> None:
         lines: list[bytes] = []
         while (line := self._line()) != b".\r\n":
+            if self.refused:
+                continue
             lines.append(line)
             if len(lines) == 1:
                 self._reply("body", "")
+        if self.refused:  # RFC 2920, 3.1: then there is no mail, whatever was said to DATA
+            self.wfile.write(b"554 5.5.1 no valid recipients\r\n")
+            return
         self.server.relay.octets.append(b"".join(line.removeprefix(b".") for line in lines))
         self._reply("dot", "250 taken")
         if self.last.startswith("250"):
@@ -134,3 +143,27 @@ def at(moment: str, reply: str, *, to: str = "", times: int = 1) -> Answer:
         return reply
 
     return answer
+
+
+@contextmanager
+def drip(octets: bytes) -> Iterator[int]:
+    """A server that says an octet every twentieth of a second to whoever connects."""
+    ended = Event()
+
+    class Slow(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                for octet in octets:
+                    self.request.sendall(bytes([octet]))
+                    if ended.wait(0.05):
+                        return
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()

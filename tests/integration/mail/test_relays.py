@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import select
-import socketserver
-import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from newsletter.foundation.clock import SystemClock
@@ -27,9 +24,8 @@ from newsletter.mail.smtp import (
     SmtpTransport,
 )
 from tests.support.certificates import Authority
-from tests.support.inbox import Inbox
-from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at
-from tests.support.ports import free_port
+from tests.support.guarded_relay import protected
+from tests.support.misbehaving_relay import HANG_UP, MisbehavingRelay, at, drip
 
 BODY = b"Subject: News\r\n\r\nThe bridge is open.\r\n"
 ANN, BOB, CLEO = (Mail("post@example.org", f"{name}@example.org", BODY) for name in ("ann", "bob", "cleo"))
@@ -186,30 +182,6 @@ def test_an_octet_a_second_is_silence_too() -> None:
             pass
 
 
-@contextmanager
-def drip(octets: bytes) -> Iterator[int]:
-    """A server that says an octet every twentieth of a second to whoever connects."""
-    ended = Event()
-
-    class Slow(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                for octet in octets:
-                    self.request.sendall(bytes([octet]))
-                    if ended.wait(0.05):
-                        return
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            ended.set()
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize("reply", ["", "hello", "2x0 odd", "250", "250-" + "x" * 100_000])
 def test_what_is_no_reply_is_no_relay(relay: MisbehavingRelay, reply: str) -> None:
     relay.answer = at("connect", f"{reply}\r\n; {HANG_UP}")
@@ -218,26 +190,6 @@ def test_what_is_no_reply_is_no_relay(relay: MisbehavingRelay, reply: str) -> No
 
 
 # Protected
-
-
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    trusted = Authority(tmp_path, SystemClock().now())
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted.file))
-    return trusted
-
-
-@contextmanager
-def protected(security: str, tls: ssl.SSLContext, **more: Any) -> Iterator[Inbox]:
-    """A relay with TLS from the start, or after STARTTLS."""
-    inbox = Inbox("127.0.0.1", free_port())
-    first = {"ssl_context": tls} if security == "tls" else {"tls_context": tls, "require_starttls": True}
-    server = Controller(inbox, hostname=inbox.host, port=inbox.port, **first, **more)
-    server.start()
-    try:
-        yield inbox
-    finally:
-        server.stop()
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
