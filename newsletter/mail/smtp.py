@@ -303,11 +303,13 @@ class _Conversation:
         )  # else the dot waits for the body's receipt
         self._config = config
         self._pipelines = smtp.has_extn("pipelining")
-        self._asks_size = smtp.has_extn("size")
+        self._offers = {name for name in ("size", "8bitmime", "smtputf8") if smtp.has_extn(name)}
         self._announced = False
         self._in_a_mail = False
 
     async def offer(self, mail: Mail) -> Reply | None:
+        if not self._can_name(mail):
+            return Reply(Outcome.REFUSED, "553 5.6.7 the relay takes no addresses beyond ASCII (SMTPUTF8)")
         self._in_a_mail = True
         if (said := await self._ask_for(mail)) is not None:
             self._in_a_mail = False
@@ -319,7 +321,7 @@ class _Conversation:
         if self._wire.has_spoken():  # it has ended the mail before we have, so it has not taken it
             raise self._broken(await self._last_words())
         octets = b".\r\n"
-        if following is not None and self._pipelines:
+        if following is not None and self._pipelines and self._can_name(following):
             octets += b"".join(self._envelope(following))
             self._announced = True
         await self._write(octets)
@@ -337,11 +339,19 @@ class _Conversation:
                 await self._say(b"QUIT\r\n")
         self._wire.sock.close()
 
+    def _can_name(self, mail: Mail) -> bool:
+        return "smtputf8" in self._offers or (mail.sender + mail.recipient).isascii()
+
     def _envelope(self, mail: Mail) -> tuple[bytes, bytes, bytes]:
-        size = f" SIZE={len(mail.octets)}" if self._asks_size else ""
+        wanted = {
+            f" SIZE={len(mail.octets)}": "size" in self._offers,  # RFC 1870
+            " BODY=8BITMIME": "8bitmime" in self._offers and not mail.octets.isascii(),  # RFC 6152
+            " SMTPUTF8": not (mail.sender + mail.recipient).isascii(),  # RFC 6531
+        }
+        parameters = "".join(parameter for parameter, is_wanted in wanted.items() if is_wanted)
         return (
-            f"MAIL FROM:<{mail.sender}>{size}\r\n".encode("ascii"),
-            f"RCPT TO:<{mail.recipient}>\r\n".encode("ascii"),
+            f"MAIL FROM:<{mail.sender}>{parameters}\r\n".encode(),
+            f"RCPT TO:<{mail.recipient}>\r\n".encode(),
             b"DATA\r\n",
         )
 

@@ -55,7 +55,7 @@ class _Conversation(socketserver.StreamRequestHandler):
     def _talk(self) -> None:
         self._reply("connect", "220 ready")
         while True:
-            line = self._line().decode("ascii").strip()
+            line = self._line().decode().strip()
             verb = line[:4].upper()
             if verb in ("MAIL", "RCPT"):
                 self.recipient = line.partition("<")[2].partition(">")[0]

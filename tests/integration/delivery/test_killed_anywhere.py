@@ -28,7 +28,7 @@ CALLS = {
     "sqlite": {"pwrite64": 8, "fdatasync": 5, "sendto": 5, "recvfrom": 4},
     "postgresql": {"sendto": 10, "recvfrom": 10},
 }
-"""By the database: a kind of call, and at how many points of it the worker is killed."""
+"""By the database: a kind of call, and at how many points of it the worker is killed; 42 in all."""
 
 
 def points(trace: Path, how_many: int) -> list[int]:
@@ -58,12 +58,17 @@ def test_whenever_it_is_killed_the_ledger_adds_up_and_nobody_gets_two(
         with running_worker(tmp_path, either_database, relay, connections=CONNECTIONS, under=under) as process:
             return edition_id, readers, process.wait(120)
 
-    killed, seen = 0, set()
+    seen = set()
     for kind, how_many in CALLS[either_database.partition(":")[0].partition("+")[0]].items():
         run(f"whole-{kind}", kind)
         for at in points(trace, how_many):
-            edition_id, readers, ended = run(f"killed-{kind}-{at}", kind, "-e", f"inject={kind}:signal=KILL:when={at}")
-            killed += ended == -signal.SIGKILL
+            edition_id, readers, killed = 0, [], False
+            while not killed:  # no two runs are the same: one that ended before dies a little earlier
+                assert at > 0, f"it never died at {kind}"
+                killing = f"inject={kind}:signal=KILL:when={at}"
+                edition_id, readers, ended = run(f"killed-{kind}-{at}", kind, "-e", killing)
+                killed = ended == -signal.SIGKILL
+                at -= not killed
             seen.add(tuple(sorted(ledger_of(house, edition_id).items())))
             house.clock.at = SystemClock().now() + timedelta(minutes=11)
             house.work()
@@ -77,5 +82,4 @@ def test_whenever_it_is_killed_the_ledger_adds_up_and_nobody_gets_two(
             assert max(taken) == 1, f"nobody gets two: {where}"
             assert taken.count(0) <= counts.get("uncertain", 0), f"who has none is known to be uncertain: {where}"
             assert edition_state(house, edition_id) == "sent"
-    assert killed >= 18
     assert len(seen) > 3, f"it died in different states: {seen}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,6 +125,34 @@ def test_what_a_relay_says_is_sorted(
         said = connection.hand_over(ANN)
     assert (said.outcome, said.by_policy) == (outcome, by_policy)
     assert moment == "RCPT" or said.text == reply
+
+
+# Beyond ASCII
+
+EIGHT_BIT = Mail("post@example.org", "bob@example.org", b"Subject: x\r\n\r\nZo\xc3\xab at the caf\xc3\xa9\r\n")
+ZOE = Mail("post@example.org", "zo\u00eb@example.org", BODY)
+
+
+def test_a_relay_is_told_of_octets_and_addresses_beyond_ascii(pipelining: MisbehavingRelay) -> None:
+    pipelining.extensions = ("PIPELINING", "8BITMIME", "SMTPUTF8")
+    with talking(pipelining) as connection:
+        assert one_after_the_other(connection, ANN, EIGHT_BIT, ZOE) == [Outcome.ACCEPTED] * 3
+    sent = b"".join(pipelining.came).decode()
+    assert re.findall(r"MAIL FROM:<post@example.org>(.*)\r\n", sent) == ["", " BODY=8BITMIME", " SMTPUTF8"]
+    assert "RCPT TO:<zo\u00eb@example.org>\r\n" in sent
+    assert pipelining.octets[1] == EIGHT_BIT.octets
+
+
+def test_an_address_that_the_relay_cannot_name_is_refused_without_asking_and_costs_no_other_mail(
+    pipelining: MisbehavingRelay,
+) -> None:
+    with talking(pipelining) as connection:
+        assert one_after_the_other(connection, ANN, ZOE, BOB) == [
+            Outcome.ACCEPTED,
+            Outcome.REFUSED,
+            Outcome.ACCEPTED,
+        ]
+    assert pipelining.tried == [ANN.recipient, BOB.recipient]
 
 
 # Relays on bad days
