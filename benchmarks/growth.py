@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
 from typing import Any
 
@@ -35,8 +36,12 @@ def grow(figures: Figures, config: Config, prefix: str, sizes: Sequence[int], ro
             figures.add(f"{prefix}readers_{size}_a_message_us", work.wall / size * 1e6)
             figures.add(f"{prefix}readers_{size}_cpu_a_message_us", work.cpu / size * 1e6)
         figures.add(f"{prefix}readers_{size}_mb", works[-1].peak_mb)
-    least, most = (median(work.wall for work in spent[size]) / size for size in (sizes[0], sizes[-1]))
-    figures.add(f"{prefix}growth_ratio", most / least)
+    for name, of in {"growth_ratio": _wall, "growth_cpu_ratio": _cpu}.items():
+        least, most = (median(map(of, spent[size])) / size for size in (sizes[0], sizes[-1]))
+        figures.add(f"{prefix}{name}", most / least)
+
+
+_wall, _cpu = attrgetter("wall"), attrgetter("cpu")
 
 
 def _sent(config: Config, readers: int, rounds: int) -> list[Work]:
