@@ -29,9 +29,9 @@ NOTE = (
     "each batch of commands 10 ms later, and `ratio` is our speed ÷ (connections ÷ 20 ms). Where there are two "
     "workers, each has 8 connections. `readers_N` is an edition to so many over {connections} connections, and "
     "`growth_ratio` the time of a mail among the most of them ÷ among the fewest, `growth_cpu_ratio` its CPU. "
-    "`freeze_s` is from the press of the button until the audience of {size.freeze:,} is durable: the ledger's rows (`insert`; by PostgreSQL's own account "
-    "the readers were chosen in `choosing`, and the rest is writing), their shards, PostgreSQL's look at the "
-    "new rows, and the rest, which is sealing the revision and the commit."
+    "`freeze_s` is from the press of the button until the audience of {size.freeze:,} is durable: the ledger's rows "
+    "(`insert`; by PostgreSQL's own account the readers were chosen in `choosing`, and the rest is writing), their "
+    "shards, PostgreSQL's look at the new rows, and the rest, which is sealing the revision and the commit."
 )
 
 
