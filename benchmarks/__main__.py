@@ -1,4 +1,4 @@
-"""python -m benchmarks send|desk|signup [--readers N] [--rounds N] [--json] …; `all` rewrites docs/performance.md."""
+"""python -m benchmarks send|desk|signup [--readers N] [--rounds N] [--json] …; `all` renews docs/performance.md."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=500, help="of addresses to tell apart by the time of the answer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="say the medians as one JSON object in the last line")
+    parser.add_argument("--write", action="store_true", help="renew what was measured in docs/performance.md")
     wanted = parser.parse_args(given)
     values: dict[str, float] = {}
     for name in BENCHMARKS if wanted.what == "all" else [wanted.what]:
         figures, day = BENCHMARKS[name](wanted), f"{datetime.now(UTC):%Y-%m-%d}"  # noqa: TID251 - the day it is measured
         say(f"\n## {name}\n\n{pages.section(figures, day)}")
-        if wanted.what == "all":
+        if wanted.write or wanted.what == "all":
             pages.write(PAGE, name, figures, day)
         values |= figures.values()
     if wanted.json:
