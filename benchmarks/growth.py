@@ -49,7 +49,7 @@ def _sent(config: Config, readers: int, rounds: int) -> list[Work]:
     with houses.inside(config), hired(config) as crew:
         houses.fill(readers)
         for _ in range(rounds):
-            edition_id = houses.send()
+            edition_id = houses.send(readers)
             works.append(crew.work())
             houses.ensure_accepted(edition_id, readers)
     return works
@@ -62,7 +62,7 @@ def freeze(figures: Figures, config: Config, prefix: str, readers: int) -> None:
         edition_id = houses.draft()
         with _watching(db.engine) as statements:
             began = time.perf_counter()
-            houses.release(edition_id)
+            houses.release(edition_id, readers)
             whole = time.perf_counter() - began
         parts = {part: _seconds(statements, begins) for part, begins in FREEZING.items()}
         figures.add(f"{prefix}freeze_s", whole)

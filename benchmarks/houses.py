@@ -68,10 +68,10 @@ def fill(readers: int) -> None:
     readers_of.fill(newsletter(None), readers, NOW)
 
 
-def send() -> int:
-    """Put an edition on its way; gives its id."""
+def send(readers: int) -> int:
+    """Put an edition to so many on its way; gives its id."""
     edition_id = draft()
-    release(edition_id)
+    release(edition_id, readers)
     return edition_id
 
 
@@ -87,9 +87,10 @@ def draft() -> int:
         return made.id
 
 
-def release(edition_id: int) -> None:
+def release(edition_id: int, readers: int) -> None:
     """Send it, by the machine's clock, which is the worker's."""
-    releasing.send(edition_id, datetime.now(UTC), COMMAND, at_once=True)  # noqa: TID251
+    now = datetime.now(UTC)  # noqa: TID251
+    releasing.send(edition_id, now, COMMAND, at_once=True, typed_audience=str(readers))
 
 
 def ensure_accepted(edition_id: int, readers: int) -> None:

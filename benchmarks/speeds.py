@@ -59,7 +59,7 @@ class Bench:
         return turns
 
     def _turn(self, crew: Crew, source: float | None) -> Turn:
-        edition_id = houses.send()
+        edition_id = houses.send(self.readers)
         work = crew.work()
         houses.ensure_accepted(edition_id, self.readers)
         return Turn(self.readers / work.wall, work.cpu / self.readers * 1e6, source)
