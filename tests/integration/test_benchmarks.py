@@ -119,7 +119,7 @@ def test_a_worker_in_a_process_of_its_own_tells_what_it_took(sqlite_url: str) ->
     with relays.relay() as relay, houses.house(sqlite_url) as config, houses.inside(config):
         houses.fill(3)
         with crews.hired(houses.with_relay(config, relay.port, 2)) as crew:
-            houses.send()
+            houses.send(3)
             work = crew.work()
         received = relay.received()
 
@@ -132,7 +132,7 @@ def test_a_worker_in_a_process_of_its_own_tells_what_it_took(sqlite_url: str) ->
 def test_an_edition_that_not_everybody_got_is_not_measured(sqlite_url: str) -> None:
     with houses.house(sqlite_url) as config, houses.inside(config):
         houses.fill(2)
-        edition_id = houses.send()
+        edition_id = houses.send(2)
         with pytest.raises(RuntimeError, match="an edition to 2 readers ended as"):
             houses.ensure_accepted(edition_id, 2)
 
