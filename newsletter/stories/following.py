@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from newsletter.foundation.audit import Actor, AuditRecord
 from newsletter.foundation.database import db, locked, transaction, violated
 from newsletter.foundation.errors import NewsletterError, NotFound
 from newsletter.foundation.text import one_line
+from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Newsletter
 from newsletter.newsletters.settings import SettingInvalid
 from newsletter.stories.asking import Ask, answer_to
@@ -211,6 +212,51 @@ def _set(source: Source, used: NewsletterSource | None, key: str, value: Any, no
         source.state = SourceState.DISABLED
     else:
         setattr(used if key in USE else source, key, value)
+
+
+class SilenceInvalid(NewsletterError):
+    """It cannot be silenced until then: {problem}."""
+
+
+def silence(newsletter: Newsletter, source_id: int, until: date | None, now: datetime, by: Actor) -> Source:
+    """Let a source's stories into none of the newsletter's drafts before a date, or for good. It is collected
+    meanwhile, and what a hand pins is let in all the same.
+
+    Raises SourceUnknown, NotFollowed, SilenceInvalid.
+    """
+    today = calendar.local_date_at(now, newsletter.default_slot.zone)
+    if until is not None and until <= today:
+        raise SilenceInvalid(problem="choose a day after today")
+    return _hush(newsletter, source_id, True, until, now, by)
+
+
+def hear(newsletter: Newsletter, source_id: int, now: datetime, by: Actor) -> Source:
+    """Let its stories in again. Again is no error. Raises SourceUnknown, NotFollowed."""
+    return _hush(newsletter, source_id, False, None, now, by)
+
+
+def _hush(
+    newsletter: Newsletter, source_id: int, silenced: bool, until: date | None, now: datetime, by: Actor
+) -> Source:
+    newsletter_id, slug, name = newsletter.id, newsletter.slug, newsletter.name
+    with transaction() as session:
+        changed = _locked(source_id)
+        used = session.get(NewsletterSource, (newsletter_id, source_id))
+        if used is None:
+            raise NotFollowed(newsletter=name, id=source_id)
+        before = _silence_in_words(used)
+        used.silenced, used.silenced_until = silenced, until
+        if (after := _silence_in_words(used)) != before:
+            audit.record(
+                by, "source.silence", f"source:{source_id}", now, newsletter=slug, before=before, after=after
+            )
+    return changed
+
+
+def _silence_in_words(used: NewsletterSource) -> str:
+    if not used.silenced:
+        return "heard"
+    return f"silent until {used.silenced_until}" if used.silenced_until else "silent"
 
 
 def unfollow(newsletter: Newsletter, source_id: int, now: datetime, by: Actor) -> Source:
