@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -27,17 +28,17 @@ from newsletter.subscribers.models import (
 AT_ONCE = 2000
 """So many are moved in one transaction, so that nobody else waits long."""
 
-UNDER_WAY = (EditionState.DRAFTED, EditionState.APPROVED, EditionState.SENDING)
+UNDER_WAY = (EditionState.PLANNED, EditionState.DRAFTED, EditionState.APPROVED, EditionState.SENDING)
 
 
 class HasReaders(NewsletterError):
     """{readers} readers are in this slot, so say where they go. Nothing was changed."""
 
 
-def readers_in(newsletter_id: int) -> dict[int, int]:
-    """How many active readers each slot of a newsletter has, by its id."""
+def readers_in(slots: Iterable[Slot]) -> dict[int, int]:
+    """How many active readers each of the slots has, by its id."""
     counted = sa.select(Subscription.slot_id, sa.func.count()).where(
-        Subscription.newsletter_id == newsletter_id, Subscription.state == SubscriptionState.ACTIVE
+        Subscription.slot_id.in_([slot.id for slot in slots]), Subscription.state == SubscriptionState.ACTIVE
     )
     return {row[0]: row[1] for row in db.session.execute(counted.group_by(Subscription.slot_id))}
 
@@ -51,7 +52,7 @@ def close(slug: str, slot_id: int, to: int | None, now: datetime, by: Actor) -> 
     """
     about = newsletter(slug)
     closing = slot_of(about, slot_id)
-    readers, others = readers_in(about.id).get(slot_id, 0), [one for one in about.slots if one.id != slot_id]
+    readers, others = readers_in([closing]).get(slot_id, 0), [one for one in about.slots if one.id != slot_id]
     if closing.is_default or not others:
         raise Refused(why="this is the default slot. Make another one the default first.")
     if to is None and readers:

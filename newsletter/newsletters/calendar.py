@@ -70,6 +70,12 @@ def is_zone(name: str) -> bool:
 
 
 @cache
+def zones() -> tuple[str, ...]:
+    """Those that people choose from: named after places, and UTC."""
+    return ("UTC", *sorted(name for name in _zones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))))
+
+
+@cache
 def _zones() -> set[str]:
     """Kept, because every look goes through all the files of the time zone database."""
     return available_timezones()

@@ -51,11 +51,11 @@ class Newsletter(Base):
     paper's own stories. `sections` are those that the edition is divided into, in their order. `topic` lets through
     what is about it: the name of one that comes with the product, or one's own words as TOML; empty for everything.
     `sites` are the origins whose pages may sign readers up by script; `noindex` asks search engines to stay away from
-    its archive, and without `has_archive` nobody reads past editions there. `welcome_text` is the newsroom's own word in
-    the mail that welcomes a reader. `skip_dates` are local dates without an edition, as ISO 8601. `cooling_minutes` is how long a Send by
-    hand can be pulled back. `subject_pattern` holds {lead}, {name}, {date} or {count}; empty for the lead's headline.
-    `link_tags` is a query that is added to the stories' links. The `block_…` columns are a labelled note or sponsor's
-    word that stands after so many stories; without a text there is none.
+    its archive, and without `has_archive` there is none. `welcome_text` is the newsroom's own word in the mail that
+    welcomes a reader. `skip_dates` are local dates without an edition, as ISO 8601. `cooling_minutes` is how long a
+    Send by hand can be pulled back. `subject_pattern` holds {lead}, {name}, {date} or {count}; empty for the lead's
+    headline. `link_tags` is a query that is added to the stories' links. The `block_…` columns are a labelled note or
+    sponsor's word that stands after so many stories; without a text there is none.
     """
 
     __tablename__ = "newsletters"

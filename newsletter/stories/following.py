@@ -72,14 +72,14 @@ def add_source(
     Raises SourceExists, NoWebAddress, AddressTaken, FetchFailed, NotAFeed, AddressForbidden and the like.
     """
     newsletter_id, slug, name = newsletter.id, newsletter.slug, newsletter.name
-    url = _address(url)
+    url = whole(url)
     if fetcher is not None:
         db.session.rollback()
         answer = answer_to(Ask(0, url), fetcher, now)
         if answer.error is not None:
             raise answer.error
         outlet = outlet or (answer.feed.title if answer.feed else None)
-        url = _address((answer.fetched and answer.fetched.moved_to) or url)
+        url = whole((answer.fetched and answer.fetched.moved_to) or url)
     with _told_apart(url), transaction():
         found = source_at(url) or _new_source(url, outlet, now)
         if not _follow(newsletter_id, found, use or Use(), now):
@@ -93,11 +93,12 @@ def source_at(url: str) -> Source | None:
     return db.session.scalar(sa.select(Source).where(Source.url == url))
 
 
-def _address(url: str) -> str:
-    whole = whole_address(url, "")
-    if not whole:
+def whole(url: str) -> str:
+    """An address as it is kept. Raises NoWebAddress."""
+    address = whole_address(url, "")
+    if not address:
         raise NoWebAddress(url=one_line(url)[:200])
-    return whole
+    return address
 
 
 def _new_source(url: str, outlet: str | None, now: datetime) -> Source:
@@ -144,7 +145,7 @@ def import_sources(
 def move_source(source_id: int, url: str, now: datetime, by: Actor) -> None:
     """Point a source at another address; its stories stay. Raises SourceUnknown, NoWebAddress, AddressTaken."""
     with _told_apart(url), transaction():
-        _move(_locked(source_id), _address(url), now, by)
+        _move(_locked(source_id), whole(url), now, by)
 
 
 def _move(moved: Source, url: str, now: datetime, by: Actor) -> None:
@@ -163,7 +164,7 @@ def change(source_id: int, newsletter: Newsletter | None, now: datetime, by: Act
     A source that is enabled again is asked at once, also one that was gone. Raises SourceUnknown, SettingInvalid,
     NotFollowed, NoWebAddress, AddressTaken.
     """
-    values = {key: _read(key, text) for key, text in settings.items()}
+    values = {key: read(key, text) for key, text in settings.items()}
     newsletter_id, slug = (newsletter.id, newsletter.slug) if newsletter else (0, None)
     with _told_apart(settings.get("url", "")), transaction():
         changed = _locked(source_id)
@@ -187,7 +188,8 @@ def _locked(source_id: int) -> Source:
     return found
 
 
-def _read(key: str, text: str) -> Any:
+def read(key: str, text: str) -> Any:
+    """A setting from the text that a person types. Raises SettingInvalid, NoWebAddress."""
     reader = READERS.get(key)
     if reader is None:
         raise SettingInvalid(key=key, problem=f"there is no such setting; there are {', '.join(READERS)}")
@@ -247,9 +249,7 @@ def _hush(
         before = _silence_in_words(used)
         used.silenced, used.silenced_until = silenced, until
         if (after := _silence_in_words(used)) != before:
-            audit.record(
-                by, "source.silence", f"source:{source_id}", now, newsletter=slug, before=before, after=after
-            )
+            audit.record(by, "source.silence", f"source:{source_id}", now, newsletter=slug, before=before, after=after)
     return changed
 
 
@@ -341,7 +341,7 @@ USE: dict[str, Callable[[str], Any]] = {
 READERS: dict[str, Callable[[str], Any]] = {
     **USE,
     "outlet": _line(200, empty=False),
-    "url": _address,
+    "url": whole,
     "page_fetch": _yes_or_no,
     "disabled": _yes_or_no,
 }

@@ -15,8 +15,8 @@ from newsletter.stories import media, mending
 from newsletter.stories.dates import Said
 from newsletter.stories.items import (
     ITEMS_AT_MOST,
-    Item,
     IsAPage,
+    Item,
     NotAFeed,
     ParsedFeed,
     ParsedStory,

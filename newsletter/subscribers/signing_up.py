@@ -21,7 +21,7 @@ from newsletter.foundation.links import LinkExpired, Links, Purpose
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, suppression
 from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Newsletter, Offer, open_slot, offers
+from newsletter.newsletters.models import Newsletter, Offer, offers, open_slot
 from newsletter.subscribers import asking, mails
 from newsletter.subscribers.consent import READER, Origin, remember
 from newsletter.subscribers.models import (
