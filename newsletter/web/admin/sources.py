@@ -328,9 +328,8 @@ class Typed:
 
     @classmethod
     def given(cls) -> Typed:
-        url, outlet, weight, section = (
-            request.form.get(name, "").strip() for name in ("url", "outlet", "weight", "section")
-        )
+        url, outlet, section = (request.form.get(name, "").strip() for name in ("url", "outlet", "section"))
+        weight = request.form.get("weight", cls.weight).strip()
         own, on_topic, page_fetch = (name in request.form for name in ("own", "on_topic", "page_fetch"))
         return cls(url, outlet, weight, section, own, on_topic, page_fetch)
 
