@@ -20,6 +20,7 @@ from newsletter.mail.folder import FolderTransport
 from newsletter.mail.relays import FirstUsable, Relay, the_relays
 from newsletter.mail.signing import Key, Signer, the_signer
 from newsletter.mail.smtp import Transport, the_transport
+from newsletter.newsletters.senders import Memory, the_memory
 from newsletter.stories.fetching import Fetcher, HttpFetcher, the_fetcher
 from newsletter.stories.pictures import PictureStore, the_pictures
 
@@ -47,6 +48,7 @@ def create_app(
     the_transport.install(app, FirstUsable(ways) if len(ways) > 1 else ways[0].transport)
     the_signer.install(app, Signer(_keys(config)))
     the_fetcher.install(app, fetcher or HttpFetcher(config.fetching))
+    the_memory.install(app, Memory())
     the_pictures.install(app, PictureStore(config.path(config.pictures.folder)))
     database.install(app, config.database_url)
     web.install(app, config, keys.secret)

@@ -141,7 +141,7 @@ def _place(one: PastEdition) -> tuple[bool, bool, datetime, int]:
 
 
 def _slot_ids(newsletter: Newsletter) -> list[int]:
-    return [slot.id for slot in newsletter.slots]
+    return [slot.id for slot in newsletter.every_slot]
 
 
 def _past(editions: Sequence[Edition]) -> Iterator[PastEdition]:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from newsletter.editions import reaching
 from newsletter.editions.models import Item, items_sent
+from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Newsletter, Slot, ThinDay
 from newsletter.stories import gating, ranking, topics
 from newsletter.stories.canonical import canonical
@@ -43,6 +44,7 @@ BACKGROUND_STORIES = 5000
 """Enough to know which words are common; more would only take longer."""
 
 LEFT_OUT = "left out by hand"
+SILENCED = "its source is silenced in this newsletter"
 NEAR_MISSES, OFF_TOPIC = 25, 10
 """How many of the groups that did not make it are kept with a draft, for staff to look at."""
 
@@ -128,13 +130,15 @@ def _compose(newsletter: Newsletter, slot: Slot, now: datetime, hours: int, wish
     newest, marks = newest_story_id(newsletter.id), marks_of(newsletter.id)
     since = now - timedelta(hours=hours)
     known = [*stories_between(newsletter.id, since, now), *pinned_since(newsletter.id, since)]
-    visible = _visible(known, marks)
+    uses = {use.source_id: use for use in sources_of(newsletter.id)}
+    heard, silenced = _heard(known, uses, marks, calendar.local_date_at(now, slot.zone))
+    visible = _visible(heard, marks)
     faults = _faults(visible.values(), wishes.linked)
     stories = {id: story for id, story in visible.items() if id not in faults}
     background = _background(newsletter.id, since)
     grouped = _grouped(stories.values(), newsletter.grouping_threshold, marks, background)
-    uses = {use.source_id: use for use in sources_of(newsletter.id)}
     candidates = _candidates(visible.values(), uses, marks, newsletter.sections)
+    unheard = _candidates(silenced, uses, marks, newsletter.sections)
     groups = [[candidates[id] for id in group.story_ids] for group in grouped]
     wanted, left_out = _as_wished(groups, wishes)
     on_topic, off_topic = _by_topic(wanted, gating.topic_of(newsletter), stories, uses)
@@ -159,6 +163,7 @@ def _compose(newsletter: Newsletter, slot: Slot, now: datetime, hours: int, wish
             *_unreachable(faults, candidates, now),
             *selection.passed_over[:NEAR_MISSES],
             *_best(off_topic, "not about the newsletter’s topic", now),
+            *_best([[one] for one in unheard.values()], SILENCED, now),
         ),
     )
 
@@ -180,6 +185,21 @@ def _led_by(choice: Choice, group: Group, stories: Mapping[int, Story], told: Ab
         return choice
     others = [other for other in (choice.lead, *choice.others) if other.outlet != lead.outlet]
     return replace(choice, lead=lead, others=tuple(others[:ALSO_COVERED_AT_MOST]))
+
+
+def _heard(
+    stories: Collection[Story], uses: Uses, marks: Sequence[StoryMark], day: date
+) -> tuple[list[Story], list[Story]]:
+    """The stories that may be told, and those whose source staff have silenced on the day. A pin is a hand's word about
+    one story, and counts for more."""
+    pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED}
+    heard: list[Story] = []
+    silenced: list[Story] = []
+    for story in stories:
+        use = _use(story, uses)
+        silent = use is not None and use.is_silent_on(day) and story.id not in pinned
+        (silenced if silent else heard).append(story)
+    return heard, silenced
 
 
 def _visible(stories: Iterable[Story], marks: Iterable[StoryMark]) -> dict[int, Story]:

@@ -236,6 +236,12 @@ def edition_of(slot_id: int, local_date: date, number: int = 0) -> Edition | Non
     )
 
 
+def editions_on(newsletter_id: int, since: date, until: date) -> Sequence[Edition]:
+    """The newsletter's daily editions of those dates, corrections and special ones aside."""
+    of_dates = (Edition.newsletter_id == newsletter_id, Edition.local_date.between(since, until), Edition.number == 0)
+    return db.session.scalars(sa.select(Edition).where(*of_dates).order_by(Edition.local_date, Edition.id)).all()
+
+
 def others_of_the_day(found: Edition) -> Sequence[Edition]:
     """What else the slot's readers have of the date, or are to have."""
     same = (Edition.slot_id == found.slot_id, Edition.local_date == found.local_date, Edition.id != found.id)

@@ -61,7 +61,7 @@ def _rendered(revision: Revision, ours: str, marker: str, others: int | None) ->
         newsletter=edition.newsletter,
         edition=edition,
         day_text=writing.day(edition.local_date, ours),
-        archive_link=the_links().to(archive_path(edition)),
+        archive_link=the_links().to(archive_path(edition)) if edition.newsletter.has_archive else "",
         subject=revision.subject,
         preheader=revision.preheader,
         intro=revision.intro,

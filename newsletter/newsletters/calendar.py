@@ -13,6 +13,7 @@ from functools import cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
+A_DAY = timedelta(days=1)
 START_WITHIN = timedelta(hours=2)
 FINISH_WITHIN = timedelta(hours=12)
 
@@ -66,6 +67,12 @@ def stage(of: Moments, now: datetime) -> Stage:
 
 def is_zone(name: str) -> bool:
     return name in _zones()
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """Those that people choose from: named after places, and UTC."""
+    return ("UTC", *sorted(name for name in _zones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))))
 
 
 @cache
@@ -174,6 +181,44 @@ def next_schedule(
             if found and stage(found, now) is Stage.AHEAD:
                 return found
     return None
+
+
+def weeks_of(month: date) -> list[list[date | None]]:
+    """The days of a month, given by any of them, in weeks from Monday to Sunday; None where another month's day is."""
+    first = month.replace(day=1)
+    days = [first + timedelta(days=n) for n in range(31)]
+    cells: list[date | None] = [None] * first.weekday() + [day for day in days if day.month == first.month]
+    cells += [None] * (-len(cells) % 7)
+    return [cells[at : at + 7] for at in range(0, len(cells), 7)]
+
+
+def later_month(month: date, by: int) -> date:
+    """The first day of the month so many months later, or earlier."""
+    count = month.year * 12 + month.month - 1 + by
+    return date(count // 12, count % 12 + 1, 1)
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """What the clocks of a zone do on a date: it is left out altogether, or the hour changes by so much. `goes_at` is
+    the time on the clock at which a slot goes out then, where that is not its own."""
+
+    left_out: bool = False
+    by: timedelta = timedelta()
+    goes_at: time | None = None
+
+
+def oddity(local_date: date, local_time: time, zone: str) -> Oddity | None:
+    """None on almost every date."""
+    here = ZoneInfo(zone)
+    at = instant(local_date, local_time, here)
+    if at is None:
+        return Oddity(left_out=True)
+    begins, ends = (_instant(datetime.combine(day, time()), here) for day in (local_date, local_date + A_DAY))
+    change = (ends.astimezone(here).utcoffset() or timedelta()) - (begins.astimezone(here).utcoffset() or timedelta())
+    shown = at.astimezone(here).time()
+    moved = shown if shown != local_time else None
+    return Oddity(by=change, goes_at=moved) if change or moved else None
 
 
 def first_date(now: datetime, local_time: time, zone: str, days: str, skip: Collection[str] = ()) -> date | None:

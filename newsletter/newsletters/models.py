@@ -51,10 +51,11 @@ class Newsletter(Base):
     paper's own stories. `sections` are those that the edition is divided into, in their order. `topic` lets through
     what is about it: the name of one that comes with the product, or one's own words as TOML; empty for everything.
     `sites` are the origins whose pages may sign readers up by script; `noindex` asks search engines to stay away from
-    its archive. `skip_dates` are local dates without an edition, as ISO 8601. `cooling_minutes` is how long a Send by
-    hand can be pulled back. `subject_pattern` holds {lead}, {name}, {date} or {count}; empty for the lead's headline.
-    `link_tags` is a query that is added to the stories' links. The `block_…` columns are a labelled note or sponsor's
-    word that stands after so many stories; without a text there is none.
+    its archive, and without `has_archive` there is none. `welcome_text` is the newsroom's own word in the mail that
+    welcomes a reader. `skip_dates` are local dates without an edition, as ISO 8601. `cooling_minutes` is how long a
+    Send by hand can be pulled back. `subject_pattern` holds {lead}, {name}, {date} or {count}; empty for the lead's
+    headline. `link_tags` is a query that is added to the stories' links. The `block_…` columns are a labelled note or
+    sponsor's word that stands after so many stories; without a text there is none.
     """
 
     __tablename__ = "newsletters"
@@ -89,6 +90,8 @@ class Newsletter(Base):
     topic: Mapped[str] = mapped_column(sa.Text, default="")
     sites: Mapped[list[Any]] = mapped_column(default=list)
     noindex: Mapped[bool] = mapped_column(default=False)
+    has_archive: Mapped[bool] = mapped_column(default=True)
+    welcome_text: Mapped[str] = mapped_column(sa.String(600), default="")
     skip_dates: Mapped[list[Any]] = mapped_column(default=list)
     thin_day: Mapped[ThinDay] = mapped_column(words(ThinDay), default=ThinDay.HOLD)
     cooling_minutes: Mapped[int] = mapped_column(default=2)
@@ -104,8 +107,13 @@ class Newsletter(Base):
     created_at: Mapped[datetime]
 
     slots: Mapped[list[Slot]] = relationship(
-        back_populates="newsletter", order_by="Slot.id", cascade="all, delete-orphan"
+        back_populates="newsletter",
+        order_by="Slot.id",
+        cascade="all, delete-orphan",
+        primaryjoin="and_(Newsletter.id == Slot.newsletter_id, Slot.closed_at.is_(None))",
     )
+    every_slot: Mapped[list[Slot]] = relationship(order_by="Slot.id", viewonly=True)
+    """With those that are closed, whose past editions stay."""
     sign_up_texts: Mapped[list[SignUpText]] = relationship(order_by="SignUpText.version", cascade="all, delete-orphan")
 
     @property
@@ -119,7 +127,10 @@ class Newsletter(Base):
 
 
 class Slot(Base):
-    """When and where a newsletter goes out. Its zone never changes: another zone is another slot (rule 1)."""
+    """When and where a newsletter goes out. Its zone never changes: another zone is another slot (rule 1).
+
+    One that is closed has no readers and no more editions; those that went out stay under it.
+    """
 
     __tablename__ = "slots"
     __table_args__ = (sa.UniqueConstraint("newsletter_id", "zone", "local_time"),)
@@ -130,6 +141,7 @@ class Slot(Base):
     local_time: Mapped[time] = mapped_column(sa.Time)
     is_default: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
 
     newsletter: Mapped[Newsletter] = relationship(back_populates="slots")
 
@@ -154,6 +166,7 @@ class SignUpText(Base):
     newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id, ondelete="CASCADE"))
     version: Mapped[int]
     text: Mapped[str] = mapped_column(sa.Text)
+    by: Mapped[str] = mapped_column(sa.String(340), default="")
     created_at: Mapped[datetime]
 
 
@@ -175,6 +188,17 @@ class WhichNewsletter(NotFound):
 
 class NoNewsletter(NotFound):
     """There is no newsletter yet. Make one: newsletter newsletters add SLUG --name NAME --from ADDRESS"""
+
+
+def open_slot(slot_id: int) -> int:
+    """The slot, or where it was closed meanwhile the newsletter's default one; held `shared` until the caller's
+    transaction ends, so that nobody goes into one that is being closed."""
+    held = sa.select(Slot.newsletter_id, Slot.closed_at).where(Slot.id == slot_id).with_for_update(read=True)
+    about, closed_at = db.session.execute(held).one()
+    if closed_at is None:
+        return slot_id
+    others = sa.select(Slot.id).where(Slot.newsletter_id == about, Slot.closed_at.is_(None))
+    return db.session.scalars(others.order_by(Slot.is_default.desc(), Slot.id).with_for_update(read=True)).all()[0]
 
 
 def newsletters() -> Sequence[Newsletter]:
@@ -217,6 +241,7 @@ class Offer:
     postal_address: str
     from_address: str
     language: str
+    has_archive: bool
 
 
 _OFFERED = (
@@ -232,8 +257,9 @@ _OFFERED = (
         Newsletter.postal_address,
         Newsletter.from_address,
         Newsletter.language,
+        Newsletter.has_archive,
     )
-    .join(Slot)
+    .join(Slot, sa.and_(Slot.newsletter_id == Newsletter.id, Slot.closed_at.is_(None)))
     .where(Newsletter.slug.in_(sa.bindparam("slugs", expanding=True)))
     .order_by(Slot.is_default.desc(), Slot.id)
 )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor
-from newsletter.foundation.database import transaction, violated
+from newsletter.foundation.database import db, transaction, violated
 from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.text import one_line
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.newsletters import calendar, subjects
@@ -37,6 +40,10 @@ SIGN_UP_TEXT = (
 
 class SettingInvalid(NewsletterError):
     """{key}: {problem}"""
+
+
+class SettingsChanged(NewsletterError):
+    """Somebody else saved this page after you had opened it. Nothing of yours was saved yet."""
 
 
 class NewsletterExists(NewsletterError):
@@ -66,7 +73,7 @@ def add(new: NewNewsletter, now: datetime, by: Actor, **settings: str) -> Newsle
                 slug=new.slug,
                 created_at=now,
                 slots=[Slot(zone=new.zone, local_time=new.local_time, is_default=True, created_at=now)],
-                sign_up_texts=[SignUpText(version=1, text=SIGN_UP_TEXT.format(name=new.name), created_at=now)],
+                sign_up_texts=[_first_text(new.name, now, by)],
             )
             basics = {"name": new.name, "from_name": new.name, "from_address": new.from_address}
             _apply(made, basics | settings)
@@ -80,10 +87,17 @@ def add(new: NewNewsletter, now: datetime, by: Actor, **settings: str) -> Newsle
     return made
 
 
-def change(slug: str | None, now: datetime, by: Actor, **settings: str) -> Newsletter:
-    """Change settings, given as the texts that a person types. Raises SettingInvalid."""
+def _first_text(name: str, now: datetime, by: Actor) -> SignUpText:
+    return SignUpText(version=1, text=SIGN_UP_TEXT.format(name=name), by=by.name, created_at=now)
+
+
+def change(slug: str | None, now: datetime, by: Actor, *, seen: str | None = None, **settings: str) -> Newsletter:
+    """Change settings, given as the texts that a person types. `seen` is the `stamp` of what they saw before.
+
+    Raises SettingInvalid, SettingsChanged.
+    """
     with transaction():
-        changed = newsletter(slug)
+        changed = opened(slug, seen, settings)
         before = {key: as_text(getattr(changed, key, "")) for key in settings}
         _apply(changed, settings)
         after = {key: text for key in settings if (text := as_text(getattr(changed, key))) != before[key]}
@@ -91,6 +105,33 @@ def change(slug: str | None, now: datetime, by: Actor, **settings: str) -> Newsl
             before = {key: before[key] for key in after}
             audit.record(by, "newsletter.change", f"newsletter:{changed.id}", now, before=before, after=after)
     return changed
+
+
+def opened(slug: str | None, seen: str | None, keys: Iterable[str]) -> Newsletter:
+    """The newsletter, nobody else's to change until the caller's transaction ends. Raises SettingsChanged when what
+    stands under the keys is not what was `seen`."""
+    alone = sa.select(Newsletter).where(Newsletter.id == newsletter(slug).id).with_for_update(key_share=True)
+    held = db.session.scalars(alone.execution_options(populate_existing=True)).one()
+    if seen is not None and seen != stamp(held, keys):
+        raise SettingsChanged
+    return held
+
+
+def stamp(of: Newsletter, keys: Iterable[str]) -> str:
+    """By this it is told whether settings are still what somebody saw."""
+    values = [(key, as_text(getattr(of, key, ""))) for key in sorted(keys)]
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def problems(settings: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with each of the texts, by its key; of those that can be judged alone."""
+    found = {}
+    for key, text in settings.items():
+        try:
+            READERS[key](text.strip())
+        except (ValueError, AddressInvalid) as error:
+            found[key] = str(error)
+    return found
 
 
 def as_text(value: object) -> str:
@@ -114,6 +155,47 @@ def _apply(changed: Newsletter, settings: dict[str, str]) -> None:
             raise SettingInvalid(key=key, problem=str(error)) from error
     if changed.block_text and not changed.block_label:
         raise SettingInvalid(key="block_label", problem="say what the note is, such as “From our sponsor”")
+
+
+def skip(slug: str, day: date, now: datetime, by: Actor) -> Newsletter:
+    """Let no edition be made of a date. Again is no error. Raises SettingInvalid."""
+    return _redate(slug, now, by, lambda dates: dates | {day.isoformat()})
+
+
+def unskip(slug: str, day: date, now: datetime, by: Actor) -> Newsletter:
+    """Let an edition be made of a date again, on a day of the week that has one. Again is no error."""
+    return _redate(slug, now, by, lambda dates: dates - {day.isoformat()})
+
+
+def _redate(slug: str, now: datetime, by: Actor, made: Callable[[set[str]], set[str]]) -> Newsletter:
+    with transaction():
+        dates = made(set(opened(slug, None, ()).skip_dates))
+        return change(slug, now, by, skip_dates=", ".join(sorted(dates)))
+
+
+SIGN_UP_TEXT_AT_MOST = 600
+
+
+def write_sign_up_text(slug: str, text: str, seen: int, now: datetime, by: Actor) -> Newsletter:
+    """Ask readers in other words from now on: a new version, which is kept for ever. `seen` is the version that the
+    writer began from. The same words are no new version.
+
+    Who asked before, and has still to confirm, agrees to what they read then. Raises SettingInvalid, SettingsChanged.
+    """
+    words = one_line(text)
+    if not 1 <= len(words) <= SIGN_UP_TEXT_AT_MOST:
+        raise SettingInvalid(key="text", problem=f"write 1 to {SIGN_UP_TEXT_AT_MOST} characters")
+    with transaction() as session:
+        held = opened(slug, None, ())
+        session.expire(held, ["sign_up_texts"])
+        last = held.sign_up_text
+        if last.version != seen:
+            raise SettingsChanged
+        if last.text != words:
+            held.sign_up_texts.append(SignUpText(version=seen + 1, text=words, by=by.name, created_at=now))
+            before, after = f"{seen}: {last.text}", f"{seen + 1}: {words}"
+            audit.record(by, "newsletter.sign-up-text", f"newsletter:{held.id}", now, before=before, after=after)
+    return held
 
 
 def _name(text: str) -> str:
@@ -244,6 +326,12 @@ def _address(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?", text):
+        raise ValueError("write a language’s code, such as en, de or pt-BR")
+    return text
+
+
 def _yes_or_no(text: str) -> bool:
     if text not in ("yes", "no"):
         raise ValueError("write yes or no")
@@ -268,6 +356,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "from_address": addresses.parse,
     "reply_to": lambda text: addresses.parse(text) if text else None,
     "postal_address": _line(300),
+    "language": _language,
+    "welcome_text": _line(600),
     "accent": _accent,
     "logo_url": _address("https"),
     "typeface": _one_of(Typeface),
@@ -294,5 +384,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "block_after": _between(1, 50),
     "sites": _sites,
     "noindex": _yes_or_no,
+    "has_archive": _yes_or_no,
 }
 """Each setting that can be changed, with how the text that a person types is read."""

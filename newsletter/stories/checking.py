@@ -26,6 +26,7 @@ class Checked:
     title: str
     stories: tuple[ParsedStory, ...]
     problems: tuple[str, ...]
+    kind: str = ""
 
 
 def check(url: str, fetcher: Fetcher, now: datetime) -> Checked:
@@ -36,7 +37,8 @@ def check(url: str, fetcher: Fetcher, now: datetime) -> Checked:
     stories = answer.feed.stories if answer.feed else ()
     title = answer.feed.title if answer.feed else ""
     where = answer.fetched.url if answer.fetched else url
-    return Checked(where, title, stories, (*_address_problems(url, where), *_problems(title, stories, now)))
+    problems = (*_address_problems(url, where), *_problems(title, stories, now))
+    return Checked(where, title, stories, problems, answer.feed.kind if answer.feed else "")
 
 
 def _address_problems(url: str, where: str) -> Iterator[str]:
@@ -46,7 +48,7 @@ def _address_problems(url: str, where: str) -> Iterator[str]:
 
 def _problems(title: str, stories: Sequence[ParsedStory], now: datetime) -> Iterator[str]:
     if not title:
-        yield "The feed has no title; name the outlet with --outlet."
+        yield "The feed has no title, so its outlet wants a name from you."
     if not stories:
         yield "There is no story with a title and an address in it."
         return
@@ -58,6 +60,6 @@ def _problems(title: str, stories: Sequence[ParsedStory], now: datetime) -> Iter
         yield f"{count} of {len(stories)} have no summary; grouping has only their titles to go by."
     pictured = [story for story in stories if story.image_url]
     if not pictured:
-        yield "No story has a picture; --page-fetch takes those of their pages."
+        yield "No story has a picture; a look at their pages (page fetch) may find some."
     elif count := sum(not story.image_alt for story in pictured):
         yield f"{count} of {len(pictured)} pictures have no description (alt text)."

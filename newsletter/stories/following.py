@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from newsletter.foundation.audit import Actor, AuditRecord
 from newsletter.foundation.database import db, locked, transaction, violated
 from newsletter.foundation.errors import NewsletterError, NotFound
 from newsletter.foundation.text import one_line
+from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Newsletter
 from newsletter.newsletters.settings import SettingInvalid
 from newsletter.stories.asking import Ask, answer_to
@@ -71,14 +72,14 @@ def add_source(
     Raises SourceExists, NoWebAddress, AddressTaken, FetchFailed, NotAFeed, AddressForbidden and the like.
     """
     newsletter_id, slug, name = newsletter.id, newsletter.slug, newsletter.name
-    url = _address(url)
+    url = whole(url)
     if fetcher is not None:
         db.session.rollback()
         answer = answer_to(Ask(0, url), fetcher, now)
         if answer.error is not None:
             raise answer.error
         outlet = outlet or (answer.feed.title if answer.feed else None)
-        url = _address((answer.fetched and answer.fetched.moved_to) or url)
+        url = whole((answer.fetched and answer.fetched.moved_to) or url)
     with _told_apart(url), transaction():
         found = source_at(url) or _new_source(url, outlet, now)
         if not _follow(newsletter_id, found, use or Use(), now):
@@ -92,11 +93,12 @@ def source_at(url: str) -> Source | None:
     return db.session.scalar(sa.select(Source).where(Source.url == url))
 
 
-def _address(url: str) -> str:
-    whole = whole_address(url, "")
-    if not whole:
+def whole(url: str) -> str:
+    """An address as it is kept. Raises NoWebAddress."""
+    address = whole_address(url, "")
+    if not address:
         raise NoWebAddress(url=one_line(url)[:200])
-    return whole
+    return address
 
 
 def _new_source(url: str, outlet: str | None, now: datetime) -> Source:
@@ -143,7 +145,7 @@ def import_sources(
 def move_source(source_id: int, url: str, now: datetime, by: Actor) -> None:
     """Point a source at another address; its stories stay. Raises SourceUnknown, NoWebAddress, AddressTaken."""
     with _told_apart(url), transaction():
-        _move(_locked(source_id), _address(url), now, by)
+        _move(_locked(source_id), whole(url), now, by)
 
 
 def _move(moved: Source, url: str, now: datetime, by: Actor) -> None:
@@ -162,7 +164,7 @@ def change(source_id: int, newsletter: Newsletter | None, now: datetime, by: Act
     A source that is enabled again is asked at once, also one that was gone. Raises SourceUnknown, SettingInvalid,
     NotFollowed, NoWebAddress, AddressTaken.
     """
-    values = {key: _read(key, text) for key, text in settings.items()}
+    values = {key: read(key, text) for key, text in settings.items()}
     newsletter_id, slug = (newsletter.id, newsletter.slug) if newsletter else (0, None)
     with _told_apart(settings.get("url", "")), transaction():
         changed = _locked(source_id)
@@ -186,7 +188,8 @@ def _locked(source_id: int) -> Source:
     return found
 
 
-def _read(key: str, text: str) -> Any:
+def read(key: str, text: str) -> Any:
+    """A setting from the text that a person types. Raises SettingInvalid, NoWebAddress."""
     reader = READERS.get(key)
     if reader is None:
         raise SettingInvalid(key=key, problem=f"there is no such setting; there are {', '.join(READERS)}")
@@ -211,6 +214,49 @@ def _set(source: Source, used: NewsletterSource | None, key: str, value: Any, no
         source.state = SourceState.DISABLED
     else:
         setattr(used if key in USE else source, key, value)
+
+
+class SilenceInvalid(NewsletterError):
+    """It cannot be silenced until then: {problem}."""
+
+
+def silence(newsletter: Newsletter, source_id: int, until: date | None, now: datetime, by: Actor) -> Source:
+    """Let a source's stories into none of the newsletter's drafts before a date, or for good. It is collected
+    meanwhile, and what a hand pins is let in all the same.
+
+    Raises SourceUnknown, NotFollowed, SilenceInvalid.
+    """
+    today = calendar.local_date_at(now, newsletter.default_slot.zone)
+    if until is not None and until <= today:
+        raise SilenceInvalid(problem="choose a day after today")
+    return _hush(newsletter, source_id, True, until, now, by)
+
+
+def hear(newsletter: Newsletter, source_id: int, now: datetime, by: Actor) -> Source:
+    """Let its stories in again. Again is no error. Raises SourceUnknown, NotFollowed."""
+    return _hush(newsletter, source_id, False, None, now, by)
+
+
+def _hush(
+    newsletter: Newsletter, source_id: int, silenced: bool, until: date | None, now: datetime, by: Actor
+) -> Source:
+    newsletter_id, slug, name = newsletter.id, newsletter.slug, newsletter.name
+    with transaction() as session:
+        changed = _locked(source_id)
+        used = session.get(NewsletterSource, (newsletter_id, source_id))
+        if used is None:
+            raise NotFollowed(newsletter=name, id=source_id)
+        before = _silence_in_words(used)
+        used.silenced, used.silenced_until = silenced, until
+        if (after := _silence_in_words(used)) != before:
+            audit.record(by, "source.silence", f"source:{source_id}", now, newsletter=slug, before=before, after=after)
+    return changed
+
+
+def _silence_in_words(used: NewsletterSource) -> str:
+    if not used.silenced:
+        return "heard"
+    return f"silent until {used.silenced_until}" if used.silenced_until else "silent"
 
 
 def unfollow(newsletter: Newsletter, source_id: int, now: datetime, by: Actor) -> Source:
@@ -295,7 +341,7 @@ USE: dict[str, Callable[[str], Any]] = {
 READERS: dict[str, Callable[[str], Any]] = {
     **USE,
     "outlet": _line(200, empty=False),
-    "url": _address,
+    "url": whole,
     "page_fetch": _yes_or_no,
     "disabled": _yes_or_no,
 }

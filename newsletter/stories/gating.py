@@ -10,6 +10,7 @@ from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor
 from newsletter.foundation.database import transaction
 from newsletter.foundation.errors import NewsletterError
+from newsletter.newsletters import settings
 from newsletter.newsletters.models import Newsletter, newsletter
 from newsletter.stories import topics
 from newsletter.stories.topics import Topic, TopicInvalid
@@ -32,6 +33,16 @@ def set_topic(slug: str | None, text: str, now: datetime, by: Actor) -> Newslett
         if changed.topic != before:
             audit.record(by, "newsletter.topic", f"newsletter:{changed.id}", now, before=before, after=changed.topic)
     return changed
+
+
+def change_choosing(
+    slug: str, topic: str, now: datetime, by: Actor, *, seen: str | None = None, **changed: str
+) -> Newsletter:
+    """The topic and other settings at once, or none of them. Raises TopicUnusable, SettingInvalid, SettingsChanged."""
+    with transaction():
+        settings.opened(slug, seen, {*changed, "topic"})
+        set_topic(slug, topic, now, by)
+        return settings.change(slug, now, by, **changed)
 
 
 def check(text: str) -> None:

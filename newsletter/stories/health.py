@@ -45,6 +45,23 @@ def of(sources: Sequence[Source]) -> dict[int, Health]:
     }
 
 
+WEEK = timedelta(days=7)
+
+
+def a_day(now: datetime) -> dict[int, float]:
+    """How many stories a day each source published over the last week, by its id; those without any are left out."""
+    counted = sa.select(Story.source_id, sa.func.count()).where(
+        Story.source_id.is_not(None), Story.published_at > now - WEEK, Story.published_at <= now
+    )
+    return {row[0]: row[1] / 7 for row in db.session.execute(counted.group_by(Story.source_id))}
+
+
+def latest_stories(source_id: int, limit: int) -> Sequence[Story]:
+    """What a source told last, the newest first, withdrawn ones too."""
+    query = sa.select(Story).where(Story.source_id == source_id)
+    return db.session.scalars(query.order_by(Story.published_at.desc(), Story.id.desc()).limit(limit)).all()
+
+
 def _usual_pause(source: Source) -> timedelta | None:
     return polling.usual_pause(latest_dates(source.id)) if source.state is SourceState.SILENT else None
 
@@ -67,10 +84,15 @@ class Silence:
 def silent(newsletter_id: int, now: datetime) -> list[Silence]:
     """The newsletter's sources that have told nothing since yesterday and usually do: silent, gone, or failing for
     a day. The longest silence first."""
-    uses = [use for use in sources_of(newsletter_id) if _is_silent(use.source, now)]
+    uses = [use for use in _listened_to(newsletter_id, now) if _is_silent(use.source, now)]
     newest = _newest([use.source_id for use in uses])
     found = [Silence(use.source.outlet, use.own, newest.get(use.source_id)) for use in uses]
     return sorted(found, key=lambda one: (one.since is not None, one.since, one.outlet))
+
+
+def _listened_to(newsletter_id: int, now: datetime) -> list[NewsletterSource]:
+    """Those that staff have not silenced there; by the day in UTC, since it is about none of the slots."""
+    return [use for use in sources_of(newsletter_id) if not use.is_silent_on(now.date())]
 
 
 def _is_silent(source: Source, now: datetime) -> bool:
@@ -88,32 +110,34 @@ def watch(now: datetime) -> int:
     """Tell staff where a newsletter's own source or half of all its sources are silent, and forget it when they speak
     again. Says how many newsletters that is."""
     found = {one: silent(one.id, now) for one in newsletters()}
+    asked = {one: _asked(one.id, now) for one in found}
     open_keys = {alert.key for alert in alerts.open_alerts()}
     for one, silences in found.items():
-        wrong = _is_too_quiet(one, silences)
+        wrong = _is_too_quiet(asked[one], silences)
         if wrong != (_silence_key(one) in open_keys):
             with transaction():
-                _tell(one, silences, now) if wrong else alerts.resolve(_silence_key(one), now)
-    return sum(_is_too_quiet(one, silences) for one, silences in found.items())
+                _tell(one, silences, asked[one], now) if wrong else alerts.resolve(_silence_key(one), now)
+    return sum(_is_too_quiet(asked[one], silences) for one, silences in found.items())
 
 
-def _is_too_quiet(one: Newsletter, silences: Sequence[Silence]) -> bool:
-    return any(silence.own for silence in silences) or 0 < len(_asked(one.id)) <= 2 * len(silences)
+def _is_too_quiet(asked: int, silences: Sequence[Silence]) -> bool:
+    return any(silence.own for silence in silences) or 0 < asked <= 2 * len(silences)
 
 
-def _asked(newsletter_id: int) -> list[NewsletterSource]:
-    return [use for use in sources_of(newsletter_id) if use.source.state is not SourceState.DISABLED]
+def _asked(newsletter_id: int, now: datetime) -> int:
+    """How many of its sources should tell something."""
+    return sum(use.source.state is not SourceState.DISABLED for use in _listened_to(newsletter_id, now))
 
 
 def _silence_key(one: Newsletter) -> str:
     return f"sources-silent:{one.id}"
 
 
-def _tell(one: Newsletter, silences: Sequence[Silence], now: datetime) -> None:
+def _tell(one: Newsletter, silences: Sequence[Silence], asked: int, now: datetime) -> None:
     named = ", ".join(silence.outlet for silence in silences[:5]) + (" and others" if len(silences) > 5 else "")
     alerts.raise_(
         _silence_key(one),
-        f"{one.name} hears nothing new from {len(silences)} of its {len(_asked(one.id))} sources: {named}.",
+        f"{one.name} hears nothing new from {len(silences)} of its {asked} sources: {named}.",
         "The page of sources says what is wrong with each. Until that is mended, editions are made of the others.",
         now,
     )

@@ -24,6 +24,15 @@ class NotAFeed(NewsletterError):
     """What came back is no feed: {problem}."""
 
 
+class IsAPage(NotAFeed):
+    """What came back is no feed: {problem}."""
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """The addresses that the page names as its feeds."""
+        return tuple(str(self.subject.get("named", "")).split())
+
+
 @dataclass(frozen=True)
 class ParsedStory:
     """One item of a feed.
@@ -50,11 +59,12 @@ class ParsedStory:
 
 @dataclass(frozen=True)
 class ParsedFeed:
-    """`ttl` is how long the feed asks to be left alone."""
+    """`ttl` is how long the feed asks to be left alone, `kind` what people call its format."""
 
     title: str
     stories: tuple[ParsedStory, ...]
     ttl: timedelta | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def read(body: bytes, url: str, now: datetime) -> ParsedFeed:
             raise TypeError("items is no list")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotAFeed(problem=f"it is no JSON Feed ({error})") from error
-    return ParsedFeed(words_in(_string(feed, "title")), each_once(_stories(items[:ITEMS_AT_MOST], url, now)))
+    stories = each_once(_stories(items[:ITEMS_AT_MOST], url, now))
+    return ParsedFeed(words_in(_string(feed, "title")), stories, kind="JSON Feed")
 
 
 def _stories(items: list[object], base: str, now: datetime) -> Iterator[ParsedStory | None]:

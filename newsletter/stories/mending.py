@@ -124,14 +124,21 @@ def _is_cut_off(text: bytes) -> bool:
     return begun > max(text.rfind(name) for name in (b"</item", b"</entry", b"</rss", b"</feed", b"</rdf:RDF"))
 
 
-def feed_of_page(body: bytes, url: str) -> str | None:
-    """The address of the feed that a web page names as its own."""
+FEEDS_AT_MOST = 20
+"""A page that names more is no outlet's."""
+
+
+def feeds_of_page(body: bytes, url: str) -> list[str]:
+    """The addresses of the feeds that a web page names as its own, each once."""
     try:
         page = pages.fromstring(body, base_url=url, parser=pages.HTMLParser(huge_tree=False, no_network=True))
     except (etree.LxmlError, ValueError):
-        return None
+        return []
+    found: dict[str, None] = {}
     for link in page.iter("link"):
         rel, kind = (link.get(name, "").lower() for name in ("rel", "type"))
         if "alternate" in rel.split() and kind.endswith(("rss+xml", "atom+xml", "feed+json")):
-            return whole_address(link.get("href", ""), url) or None
-    return None
+            found[whole_address(link.get("href", ""), url)] = None
+        if len(found) > FEEDS_AT_MOST:
+            break
+    return [address for address in found if address]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -59,7 +59,8 @@ class NewsletterSource(Base):
     """A source as one newsletter uses it.
 
     `own` marks the paper's own feed; `on_topic` lets its stories through the newsletter's topics unread; `section` is
-    where its stories go that name none.
+    where its stories go that name none. One that is `silenced` enters no drafts until `silenced_until`, the first date
+    on which it is heard again; without a date for good.
     """
 
     __tablename__ = "newsletter_sources"
@@ -71,8 +72,13 @@ class NewsletterSource(Base):
     own: Mapped[bool] = mapped_column(default=False)
     on_topic: Mapped[bool] = mapped_column(default=False)
     section: Mapped[str] = mapped_column(sa.String(100), default="")
+    silenced: Mapped[bool] = mapped_column(default=False)
+    silenced_until: Mapped[date | None]
 
     source: Mapped[Source] = relationship(back_populates="newsletters", lazy="joined")
+
+    def is_silent_on(self, day: date) -> bool:
+        return self.silenced and (self.silenced_until is None or day < self.silenced_until)
 
 
 class Story(Base):

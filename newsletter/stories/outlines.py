@@ -38,29 +38,53 @@ def read(octets: bytes) -> list[Outline]:
 
     Raises NotAnOutline.
     """
-    if b"<!ENTITY" in octets:
+    return list(examine(octets).feeds)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an OPML file lists: feeds, each address once, and the names of entries that are none."""
+
+    feeds: tuple[Outline, ...]
+    unreadable: tuple[str, ...] = ()
+
+
+def examine(octets: bytes) -> Listing:
+    """The same with what could not be read. Raises NotAnOutline."""
+    if b"<!ENTITY" in octets.replace(b"\0", b""):  # also in the two encodings that write a letter in several octets
         raise NotAnOutline(problem="it declares entities, which no list of feeds needs")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
         root = etree.fromstring(octets, parser)
+        declared = root.getroottree().docinfo.internalDTD  # whatever the file's encoding hid from the look above
+        if declared is not None and any(declared.iterentities()):
+            raise NotAnOutline(problem="it declares entities, which no list of feeds needs")
     except (etree.LxmlError, ValueError) as error:
         raise NotAnOutline(problem=error) from error
     body = root.find("body") if root.tag == "opml" else None
     if body is None:
         raise NotAnOutline(problem="it has no <opml> with a <body>")
     found: dict[str, Outline] = {}
-    for outline in _feeds(body, ""):
-        found.setdefault(outline.url, outline)
-    return list(found.values())
+    unreadable: list[str] = []
+    for outline in _entries(body):
+        if _is_web(outline.url):
+            found.setdefault(outline.url, outline)
+        else:
+            unreadable.append(outline.outlet or outline.url[:200] or "An entry without a name")
+    return Listing(tuple(found.values()), tuple(unreadable))
 
 
-def _feeds(parent: etree._Element, section: str) -> Iterator[Outline]:
-    for element in parent.iterchildren("outline"):
+def _entries(body: etree._Element) -> Iterator[Outline]:
+    """What is listed, in its order, with the name of the outline around it. What holds others and has no address is
+    such a name itself. Without recursion, because a file may nest as deeply as it likes."""
+    waiting = [(element, "") for element in reversed(body.findall("outline"))]
+    while waiting:
+        element, section = waiting.pop()
         name = one_line(element.get("text") or element.get("title") or "")
-        url = (element.get("xmlUrl") or "").strip()
-        if _is_web(url):
+        url, inside = (element.get("xmlUrl") or "").strip(), element.findall("outline")
+        if url or not inside:
             yield Outline(url, name[:200], section)
-        yield from _feeds(element, section if url else name[:100])
+        waiting += [(one, section if url else name[:100]) for one in reversed(inside)]
 
 
 def _is_web(url: str) -> bool:

@@ -78,6 +78,10 @@ def _phrases(kind: str, found: object) -> Iterator[Phrase]:
         yield words
 
 
+def shipped_names() -> list[str]:
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
 @lru_cache
 def shipped(name: str) -> Topic:
     """A topic that comes with the product, such as "military". Raises TopicInvalid where there is none of the name."""

@@ -15,6 +15,7 @@ from newsletter.stories import media, mending
 from newsletter.stories.dates import Said
 from newsletter.stories.items import (
     ITEMS_AT_MOST,
+    IsAPage,
     Item,
     NotAFeed,
     ParsedFeed,
@@ -31,6 +32,9 @@ LEFT_TO_US = {"sanitize_html": False, "resolve_relative_uris": False}
 ADDRESS_FIRST = re.compile(r"\s*\S+@\S+(?:\s+\((.+)\))?\s*")
 """How RSS wants an author: lee@example.org (Ann Lee)."""
 
+KINDS = {"atom10": "Atom", "atom03": "Atom 0.3", "atom": "Atom", "rss20": "RSS 2.0", "rss10": "RSS 1.0 (RDF)"}
+"""What feedparser calls them, and how they are known; other versions of RSS are all alike to us."""
+
 UTF_8 = "application/xml; charset=utf-8"
 
 
@@ -43,9 +47,12 @@ def read(body: bytes, content_type: str, url: str, now: datetime) -> ParsedFeed:
     pictures = media.take_pictures(items[:ITEMS_AT_MOST])
     feed = _feedparsed(mending.octets(root), url)
     if not feed.get("version") and not feed.entries:
-        raise NotAFeed(problem=_problem(body, url))
+        raise _no_feed(body, url)
     return ParsedFeed(
-        words_in(feed.feed.get("title", "")), each_once(_stories(feed.entries, pictures, url, now)), _ttl(feed.feed)
+        words_in(feed.feed.get("title", "")),
+        each_once(_stories(feed.entries, pictures, url, now)),
+        _ttl(feed.feed),
+        KINDS.get(str(feed.get("version") or ""), "RSS"),
     )
 
 
@@ -62,12 +69,13 @@ def _ttl(feed: Any) -> timedelta | None:
     return timedelta(minutes=min(int(text), 1440)) if text and re.fullmatch(r"\s*[0-9]{1,9}\s*", text) else None
 
 
-def _problem(body: bytes, url: str) -> str:
+def _no_feed(body: bytes, url: str) -> NotAFeed:
     if not re.search(rb"<(!doctype html|html|head|body)\b", body[:2000], re.IGNORECASE):
-        return "it has neither items nor a known format"
-    if feed := mending.feed_of_page(body, url):
-        return f"it is a web page; its feed seems to be {feed}"
-    return "it is a web page; look for the feed's own address"
+        return NotAFeed(problem="it has neither items nor a known format")
+    if feeds := mending.feeds_of_page(body, url):
+        named = "its feed seems to be" if len(feeds) == 1 else "it names several feeds, first"
+        return IsAPage(problem=f"it is a web page; {named} {feeds[0]}", named=" ".join(feeds))
+    return IsAPage(problem="it is a web page; look for the feed's own address", named="")
 
 
 def _stories(

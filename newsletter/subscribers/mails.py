@@ -107,6 +107,7 @@ def _put(
 def _told(one: Subscription, links: Links) -> dict[str, str]:
     return {
         "name": one.newsletter.name,
+        "welcome": one.newsletter.welcome_text,
         "time": f"{one.slot.local_time:%H:%M}",
         "zone": one.slot.zone,
         "unsubscribe_link": links.link(Purpose.UNSUBSCRIBE, one.id),

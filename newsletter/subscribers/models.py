@@ -297,6 +297,14 @@ def consent_story(*address_hashes: str) -> Sequence[ConsentEvent]:
     ).all()
 
 
+def confirmations_of(text_ids: Collection[int]) -> dict[int, int]:
+    """How often somebody agreed to each of these sign-up texts, by its id. It reads the whole story of everybody."""
+    counted = sa.select(ConsentEvent.sign_up_text_id, sa.func.count()).where(
+        ConsentEvent.kind == ConsentKind.CONFIRMED, ConsentEvent.sign_up_text_id.in_(text_ids)
+    )
+    return {row[0]: row[1] for row in db.session.execute(counted.group_by(ConsentEvent.sign_up_text_id))}
+
+
 def languages_read(newsletter_id: int) -> set[str]:
     """The languages that a newsletter's active readers chose for themselves, of those that we have.
 

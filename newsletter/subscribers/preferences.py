@@ -16,7 +16,7 @@ from newsletter.foundation.links import Links, Purpose
 from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line
 from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Newsletter, newsletters
+from newsletter.newsletters.models import Newsletter, newsletters, open_slot
 from newsletter.subscribers import proving
 from newsletter.subscribers.consent import READER, Origin, remember
 from newsletter.subscribers.models import (
@@ -90,7 +90,7 @@ def _choose(
     elif ticked and not was_ticked and not reads:
         _join(reader, publication, slot_id or publication.default_slot.id, origin, now, keys)
     elif known and reads and slot_id and known.slot_id != slot_id:
-        known.slot_id = slot_id
+        known.slot_id = open_slot(slot_id)
         _note(known, "another slot", origin, now, keys)
 
 

@@ -21,7 +21,7 @@ from newsletter.foundation.links import LinkExpired, Links, Purpose
 from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, suppression
 from newsletter.newsletters import calendar
-from newsletter.newsletters.models import Newsletter, Offer, lock_slot, offers
+from newsletter.newsletters.models import Newsletter, Offer, offers, open_slot
 from newsletter.subscribers import asking, mails
 from newsletter.subscribers.consent import READER, Origin, remember
 from newsletter.subscribers.models import (
@@ -214,7 +214,7 @@ def _subscribe(reader: Subscriber, wish: SignUpWish, origin: Origin, now: dateti
 
 def begin(reader: Subscriber, newsletter_id: int, slot_id: int, now: datetime) -> bool:
     """Make or renew a subscription, in the caller's transaction. False when it is active already."""
-    lock_slot(slot_id, shared=True)
+    slot_id = open_slot(slot_id)
     found = next((one for one in reader.subscriptions if one.newsletter_id == newsletter_id), None)
     if found is not None and found.state is SubscriptionState.ACTIVE:
         return False

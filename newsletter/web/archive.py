@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from newsletter.editions import archive
 from newsletter.editions.archive import PastEdition, Told
 from newsletter.editions.rendering import archive_path
+from newsletter.foundation.errors import NotFound
 from newsletter.foundation.languages import ENGLISH
 from newsletter.foundation.links import the_links
 from newsletter.newsletters.models import Newsletter, Slot, newsletter, newsletters
@@ -42,7 +43,7 @@ def install(app: Flask) -> None:
 @pages.get("/editions/", strict_slashes=False)
 def index() -> ResponseReturnValue:
     """The newsletters that have past editions; where there is one newsletter, its list."""
-    every = newsletters()
+    every = _readable()
     if len(every) == 1:
         return _list(every[0])
     found = [(one, past) for one in every if (past := _newest(one))]
@@ -50,15 +51,32 @@ def index() -> ResponseReturnValue:
     return _kept(render_template("public/archive_index.html", found=found, noindex=hidden), hidden)
 
 
+class NoArchive(NotFound):
+    """{name} shows no past editions."""
+
+
+def _readable() -> list[Newsletter]:
+    """The newsletters whose past editions anybody may read."""
+    return [one for one in newsletters() if one.has_archive]
+
+
+def _open(slug: str) -> Newsletter:
+    """Raises NewsletterUnknown, NoArchive."""
+    found = newsletter(slug)
+    if not found.has_archive:
+        raise NoArchive(name=found.name)
+    return found
+
+
 def _newest(one: Newsletter) -> PastEdition | None:
     """Its last edition; the default slot's, if that has any."""
-    slots = sorted(one.slots, key=lambda slot: not slot.is_default)
+    slots = sorted(one.every_slot, key=lambda slot: not slot.is_default)
     return next(filter(None, map(archive.newest, slots)), None)
 
 
 @pages.get("/editions/<slug>/", strict_slashes=False)
 def of_newsletter(slug: str) -> ResponseReturnValue:
-    return _list(newsletter(slug))
+    return _list(_open(slug))
 
 
 def _list(one: Newsletter) -> ResponseReturnValue:
@@ -74,7 +92,7 @@ def _list(one: Newsletter) -> ResponseReturnValue:
 
 @pages.get("/editions/<slug>/<string(length=7):month>/", strict_slashes=False)
 def of_month(slug: str, month: str) -> ResponseReturnValue:
-    one, first = newsletter(slug), _date(f"{month}-01")
+    one, first = _open(slug), _date(f"{month}-01")
     months = archive.months(one)
     if first not in months:
         return _missing(one)
@@ -92,19 +110,19 @@ def of_month(slug: str, month: str) -> ResponseReturnValue:
 
 @pages.get("/editions/<slug>/<string(length=10):day>")
 def of_day(slug: str, day: str) -> ResponseReturnValue:
-    one = newsletter(slug)
+    one = _open(slug)
     return _edition(one, one.default_slot, day)
 
 
 @pages.get(f"/editions/<slug>/<int(max={AT_MOST}):slot_id>/<string(length=10):day>")
 def of_slot(slug: str, slot_id: int, day: str) -> ResponseReturnValue:
-    one = newsletter(slug)
+    one = _open(slug)
     return _edition(one, _slot(one, slot_id), day)
 
 
 @pages.get(f"/editions/<slug>/<string(length=10):day>/special-<int(min=1, max={AT_MOST}):number>")
 def special_of_day(slug: str, day: str, number: int) -> ResponseReturnValue:
-    one = newsletter(slug)
+    one = _open(slug)
     return _edition(one, one.default_slot, day, number)
 
 
@@ -112,12 +130,12 @@ def special_of_day(slug: str, day: str, number: int) -> ResponseReturnValue:
     f"/editions/<slug>/<int(max={AT_MOST}):slot_id>/<string(length=10):day>/special-<int(min=1, max={AT_MOST}):number>"
 )
 def special_of_slot(slug: str, slot_id: int, day: str, number: int) -> ResponseReturnValue:
-    one = newsletter(slug)
+    one = _open(slug)
     return _edition(one, _slot(one, slot_id), day, number)
 
 
 def _slot(one: Newsletter, slot_id: int) -> Slot | None:
-    return next((slot for slot in one.slots if slot.id == slot_id), None)
+    return next((slot for slot in one.every_slot if slot.id == slot_id), None)
 
 
 def _edition(one: Newsletter, slot: Slot | None, text: str, number: int = 0) -> ResponseReturnValue:
@@ -211,7 +229,7 @@ class Channel:
 
 @pages.get("/feed.xml")
 def feed() -> ResponseReturnValue:
-    every = newsletters()
+    every = _readable()
     if len(every) == 1:
         return _rss(_channel(every[0]))
     found = [past for one in every for past in archive.latest(one.default_slot, FEED_LENGTH)]
@@ -232,13 +250,13 @@ def feed() -> ResponseReturnValue:
 
 @pages.get("/editions/<slug>/feed.xml")
 def rss(slug: str) -> ResponseReturnValue:
-    return _rss(_channel(newsletter(slug)))
+    return _rss(_channel(_open(slug)))
 
 
 @pages.get("/editions/<slug>/feed.json")
 def json_feed(slug: str) -> ResponseReturnValue:
     """See https://www.jsonfeed.org/version/1.1/."""
-    channel = _channel(newsletter(slug))
+    channel = _channel(_open(slug))
     written = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": channel.title,

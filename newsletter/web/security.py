@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -32,6 +32,26 @@ MAIL_POLICY = (
 """For a mail shown in a frame: its styles are inline, and nothing in it runs."""
 
 csrf = CSRFProtect()
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def takes(octets: int) -> Callable[[View], View]:
+    """For a view whose form may hold so much, a file for instance, and not only what every form may."""
+
+    def decided(view: View) -> View:
+        view.takes = octets  # type: ignore[attr-defined]
+        return view
+
+    return decided
+
+
+def _open_wide() -> None:
+    """Before the form is read, which looking for its token does."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if at_most := getattr(view, "takes", None):
+        request.max_content_length = request.max_form_memory_size = at_most
+
 
 WORDS = {
     400: (
@@ -75,6 +95,7 @@ def install(app: Flask, config: Config, secret: str) -> None:
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,  # the Referer is checked by nobody: our own pages send none
     )
+    app.before_request(_open_wide)
     csrf.init_app(app)
     app.wsgi_app = TrustedProxies(app.wsgi_app, config.web.trusted_proxies)  # type: ignore[method-assign]
     app.after_request(_headers)

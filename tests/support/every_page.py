@@ -16,6 +16,7 @@ from newsletter.staff import inviting
 from newsletter.staff.models import Role
 from newsletter.staff.notes import nobodys_sender
 from newsletter.staff.rights import Grant
+from newsletter.stories.models import story
 from newsletter.subscribers.models import Subscriber
 from tests.conftest import House
 from tests.integration.subscribers import asked, became_reader
@@ -34,7 +35,8 @@ def path_of(house: House, rule: Rule, **values: object) -> str:
     with house.app.test_request_context():
         known = {"filename": "newsletter.css", "slug": "morning-post", "form": "html", "token": "x"}
         known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo", "deed": "hold"}
-        known |= {"copy": NOBODYS, "month": "2026-03", "day": "2026-03-03", "slot_id": 1, "number": 1} | values
+        known |= {"copy": NOBODYS, "month": "2026-03", "day": "2026-03-03", "slot_id": 1, "number": 1}
+        known |= {"part": "words"} | values
         path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
     return path.removeprefix("http://")
 
@@ -56,6 +58,7 @@ def furnished(house: House) -> dict[str, dict[str, object]]:
         grant, links = Grant(Role.EDITOR), house.links
         inviting.invite("ines@example.org", grant, house.now, COMMAND, links, nobodys_sender())
         ids |= {"admin.person": 1}
+        ids |= {"admin.source": story(story_id).source_id or 0}
         ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
     return {
         **{endpoint: {"id": id} for endpoint, id in ids.items()},

@@ -22,6 +22,7 @@ from newsletter.web.admin import (
     staff,
     stories,
     subscribers,
+    times,
     trail,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "staff",
     "stories",
     "subscribers",
+    "times",
     "trail",
 ]
 

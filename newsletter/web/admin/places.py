@@ -11,7 +11,7 @@ from typing import Any
 from newsletter.delivery.bounce_models import bounce, newsletters_of_bounce
 from newsletter.editions.models import edition
 from newsletter.newsletters.models import newsletter
-from newsletter.stories.models import newsletters_of_story, story
+from newsletter.stories.models import newsletters_of_story, source, story
 from newsletter.subscribers.models import subscriber
 
 Place = Callable[[Mapping[str, Any]], Iterable[int]]
@@ -32,6 +32,10 @@ def of_story(at: Mapping[str, Any]) -> Iterable[int]:
     return newsletters_of_story(story(at["id"]))
 
 
+def of_source(at: Mapping[str, Any]) -> Iterable[int]:
+    return {use.newsletter_id for use in source(at["id"]).newsletters}
+
+
 def of_bounce(at: Mapping[str, Any]) -> Iterable[int]:
     return newsletters_of_bounce(bounce(at["id"]))
 
@@ -44,6 +48,7 @@ PLACES: dict[str, Place] = {
     f"/admin/editions/{NUMBER}": of_edition,
     f"/admin/subscribers/{NUMBER}": of_subscriber,
     f"/admin/stories/{NUMBER}": of_story,
+    f"/admin/sources/{NUMBER}": of_source,
     f"/admin/bounces/{NUMBER}": of_bounce,
     f"/admin/bounces/editions/{NUMBER}": of_edition,
     "/admin/newsletters/<slug>": of_newsletter,

@@ -45,7 +45,7 @@ def test_every_problem_is_seen_and_those_of_many_stories_are_told_once(desk: Hou
     ]
     found = check(desk, outlet, feed(*items).replace(b"<title>Bay Herald</title>", b" " * 25))
     assert found.problems == (
-        "The feed has no title; name the outlet with --outlet.",
+        "The feed has no title, so its outlet wants a name from you.",
         "2 of 3: the date names no time zone that is known, so it is read as UTC.",
         "The newest story is 28 days old.",
         "1 of 3 have no summary; grouping has only their titles to go by.",
@@ -60,7 +60,7 @@ def test_dates_that_cannot_be_are_told_once_for_each_reason(desk: House, outlet:
         "2 of 5: the date cannot be read, so the time it was first seen counts.",
         "1 of 5: the feed gives no date, so the time it was first seen counts.",
         "2 of 5: the date lies in the future, so the time it was first seen counts.",
-        "No story has a picture; --page-fetch takes those of their pages.",
+        "No story has a picture; a look at their pages (page fetch) may find some.",
     )
 
 

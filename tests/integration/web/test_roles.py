@@ -96,6 +96,19 @@ DECIDED: dict[tuple[str, str], frozenset[str]] = {
     ("admin.inbox_preview", "GET"): EVERYBODY,
     ("admin.home", "GET"): STAFF,
     ("admin.sources", "GET"): STAFF,
+    ("admin.export_sources", "GET"): STAFF,
+    ("admin.source", "GET"): STAFF,
+    ("admin.change_source", "POST"): EDITORS,
+    ("admin.use_source", "POST"): EDITORS,
+    ("admin.poll_source", "POST"): EDITORS,
+    ("admin.silence_source", "POST"): EDITORS,
+    ("admin.hear_source", "POST"): EDITORS,
+    ("admin.remove_source", "POST"): EDITORS,
+    ("admin.follow_source", "POST"): EDITORS,
+    ("admin.add_source", "GET"): EDITORS,
+    ("admin.add_source", "POST"): EDITORS,
+    ("admin.import_sources", "GET"): EDITORS,
+    ("admin.import_sources", "POST"): EDITORS,
     ("admin.subscribers", "GET"): STAFF,
     ("admin.subscriber", "GET"): STAFF,
     ("admin.add_subscriber", "GET"): STAFF,
@@ -179,7 +192,24 @@ DECIDED: dict[tuple[str, str], frozenset[str]] = {
     ("admin.restore_story", "POST"): EDITORS,
     ("admin.newsletters", "GET"): STAFF,
     ("admin.newsletter", "GET"): OWNERS,
-    ("admin.newsletter", "POST"): OWNERS,
+    ("admin.add_newsletter", "GET"): OWNERS,
+    ("admin.add_newsletter", "POST"): OWNERS,
+    ("admin.newsletter_part", "GET"): OWNERS,
+    ("admin.newsletter_part", "POST"): OWNERS,
+    ("admin.sender_records", "GET"): OWNERS,
+    ("admin.look_preview", "GET"): OWNERS,
+    ("admin.look_mail", "GET"): OWNERS,
+    ("admin.look_box", "GET"): OWNERS,
+    ("admin.look_sheet", "GET"): OWNERS,
+    ("admin.sign_up_texts", "GET"): OWNERS,
+    ("admin.sign_up_texts", "POST"): OWNERS,
+    ("admin.slots", "GET"): OWNERS,
+    ("admin.add_slot", "POST"): OWNERS,
+    ("admin.default_slot", "POST"): OWNERS,
+    ("admin.close_slot", "POST"): OWNERS,
+    ("admin.calendar", "GET"): OWNERS,
+    ("admin.calendar", "POST"): OWNERS,
+    ("admin.skip_date", "POST"): OWNERS,
     ("admin.topic_words", "GET"): STAFF,
     ("admin.box", "GET"): STAFF,
     ("admin.box_alone", "GET"): STAFF,
@@ -192,6 +222,9 @@ OTHERWISE = {"admin.codes": 303, "admin.codes_picture": 404}
 LISTS = {
     "admin.home",
     "admin.sources",
+    "admin.export_sources",
+    "admin.add_source",
+    "admin.import_sources",
     "admin.subscribers",
     "admin.add_subscriber",
     "admin.bounces",
@@ -345,6 +378,7 @@ def test_what_belongs_to_another_newsletter_is_not_there(house: House) -> None:
 def _like(rule: str) -> str:
     """An endpoint of the same kind of thing, of which there is one; else it is of the newsletter itself."""
     kinds = {"editions": "admin.edition", "subscribers": "admin.subscriber", "stories": "admin.story"}
+    kinds |= {"sources": "admin.source"}
     kinds |= {"bounces/editions": "admin.edition", "bounces": "admin.bounce", "staff": "admin.person"}
     return next((name for kind, name in kinds.items() if rule.startswith(f"/admin/{kind}/")), "admin.box")
 
@@ -434,8 +468,8 @@ def test_a_story_of_two_newsletters_is_taken_down_by_who_works_for_both(house: H
     with house.app.app_context(), transaction() as session:
         session.execute(
             sa.text(
-                "INSERT INTO newsletter_sources (newsletter_id, source_id, weight, own, on_topic, section) "
-                f"SELECT {courier.id}, source_id, weight, own, on_topic, section FROM newsletter_sources"
+                "INSERT INTO newsletter_sources (newsletter_id, source_id, weight, own, on_topic, section, silenced) "
+                f"SELECT {courier.id}, source_id, weight, own, on_topic, section, silenced FROM newsletter_sources"
             )
         )
     desk = limited(house, "ridge-courier")

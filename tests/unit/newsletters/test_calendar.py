@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newsletter.newsletters import calendar
+from newsletter.newsletters.calendar import Oddity
 from tests.conftest import EXAMPLES
 
 ZONES = (
@@ -268,3 +269,38 @@ def test_zones_are_known_by_their_names_only() -> None:
     assert calendar.is_zone("Europe/Berlin")
     for wrong in ("Europe/Atlantis", "", "../../etc/passwd", "/etc/localtime", "CEST", "UTC+1"):
         assert not calendar.is_zone(wrong)
+
+
+# A calendar's page
+
+
+def test_a_month_is_told_in_weeks_from_monday_to_sunday() -> None:
+    weeks = calendar.weeks_of(date(2026, 2, 14))
+    assert len(weeks) == 5
+    assert weeks[0] == [None] * 6 + [date(2026, 2, 1)]
+    assert weeks[-1] == [date(2026, 2, 23 + n) for n in range(6)] + [None]
+    assert calendar.weeks_of(date(2027, 2, 1))[0][0] == date(2027, 2, 1)
+    assert len(calendar.weeks_of(date(2027, 2, 1))) == 4, "February that begins on a Monday"
+
+
+@pytest.mark.parametrize(
+    ("by", "first"), [(0, (2026, 12)), (1, (2027, 1)), (13, (2028, 1)), (-11, (2026, 1)), (-12, (2025, 12))]
+)
+def test_months_are_counted_over_the_end_of_a_year(by: int, first: tuple[int, int]) -> None:
+    assert calendar.later_month(date(2026, 12, 31), by) == date(*first, 1)
+
+
+@pytest.mark.parametrize(
+    ("day", "at", "zone", "told"),
+    [
+        (date(2026, 3, 3), time(6), "Europe/Berlin", None),
+        (date(2026, 3, 29), time(6), "Europe/Berlin", Oddity(by=timedelta(hours=1))),
+        (date(2026, 3, 29), time(2, 30), "Europe/Berlin", Oddity(by=timedelta(hours=1), goes_at=time(3))),
+        (date(2026, 10, 25), time(2, 30), "Europe/Berlin", Oddity(by=timedelta(hours=-1))),
+        (date(2026, 10, 4), time(6), "Australia/Lord_Howe", Oddity(by=timedelta(minutes=30))),
+        (date(2011, 12, 30), time(6), "Pacific/Apia", Oddity(left_out=True)),
+        (date(2026, 3, 29), time(6), "UTC", None),
+    ],
+)
+def test_what_the_clocks_do_on_a_date(day: date, at: time, zone: str, told: Oddity | None) -> None:
+    assert calendar.oddity(day, at, zone) == told

@@ -57,3 +57,31 @@ def test_the_defense_list_comes_with_the_program() -> None:
 def test_a_list_that_does_not_exist_names_those_that_do() -> None:
     with pytest.raises(StarterUnknown, match="defense"):
         outlines.starter("gardening")
+
+
+def test_what_is_no_feed_is_named() -> None:
+    listed = outlines.examine(NESTED)
+    assert [one.url for one in listed.feeds] == [one.url for one in outlines.read(NESTED)]
+    assert listed.unreadable == ("No web", "Nothing")
+
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(10))
+BOMB = f'<!DOCTYPE opml [{LAUGHS}]><opml><body><outline text="&l9;" xmlUrl="https://a.example/"/></body></opml>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp037"])
+def test_a_bomb_is_refused_in_whatever_encoding_it_comes(encoding: str) -> None:
+    declared = f'<?xml version="1.0" encoding="{"IBM037" if encoding == "cp037" else encoding}"?>'
+    with pytest.raises(NotAnOutline):
+        outlines.examine((declared + BOMB).encode(encoding))
+
+
+def test_outlines_may_be_nested_as_deeply_as_they_like() -> None:
+    deep = b"<outline text='x'>" * 200 + b'<outline text="A" xmlUrl="https://a.example/"/>' + b"</outline>" * 200
+    (found,) = outlines.read(b"<opml><body>" + deep + b"</body></opml>")
+    assert found == Outline("https://a.example/", "A", "x")
+
+
+def test_outside_files_and_addresses_are_not_fetched() -> None:
+    outside = b'<!DOCTYPE opml SYSTEM "http://127.0.0.1:9/opml.dtd"><opml><body><outline text="A"/></body></opml>'
+    assert outlines.examine(outside).unreadable == ("A",)
