@@ -6,13 +6,14 @@ did elsewhere in the draft; where it is not, nothing is overwritten, and the wri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from newsletter.editions import editing
-from newsletter.editions.editing import EDITION_FIELDS, ITEM_FIELDS, Changes, EditedMeanwhile, ItemChange
+from newsletter.editions.editing import Changes, EditedMeanwhile, ItemChange
 from newsletter.editions.models import Item, Revision, edition
 from newsletter.editions.sittings import key_of
 from newsletter.foundation.audit import Actor
@@ -33,11 +34,21 @@ class OrderedMeanwhile(Refused):
 
 @dataclass(frozen=True)
 class Word:
-    """A text as somebody wants it, and what stood there when they began."""
+    """A text as somebody wants it, by its name in Changes or ItemChange, and what stood there when they began."""
 
     name: str
     was: str
     text: str
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """Words that were not saved, because `who` wrote what stands there now."""
+
+    name: str
+    who: str
+    stands: str
+    typed: str
 
 
 @dataclass(frozen=True)
@@ -63,12 +74,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Saved:
-    """The draft as it stands now, whether it is another one than before, and which words were not saved because
-    somebody else changed them: what stands there now."""
+    """The draft as it stands now, whether it is another one than before, and which words were not saved."""
 
     revision: Revision
     anew: bool
-    theirs: tuple[Word, ...] = ()
+    theirs: tuple[Theirs, ...] = ()
 
 
 def save(edition_id: int, wanted: Wanted, now: datetime, by: Actor, *, typing: bool = False) -> Saved:
@@ -105,20 +115,35 @@ def _item(latest: Revision, wanted: Wanted) -> Item | None:
     found = next((item for item in latest.items if key_of(item) == wanted.key), None)
     if found is None:
         typed = [f"“{word.text}”" for word in wanted.words if not _same(word.text, word.was)]
-        raise StoryGone(who=latest.created_by, unsaved=f" You wrote: {', '.join(typed)}." if typed else "")
+        unsaved = f" You wrote: {', '.join(typed)}." if typed else ""
+        raise StoryGone(who=_who(latest, lambda one: str(wanted.key) in map(key_of, one.items)), unsaved=unsaved)
     return found
 
 
-def _theirs(latest: Revision, wanted: Wanted) -> tuple[Word, ...]:
-    of = _item(latest, wanted) or latest
-    stands = {word.name: str(getattr(of, word.name)) for word in wanted.words}
+def _theirs(latest: Revision, wanted: Wanted) -> tuple[Theirs, ...]:
+    _item(latest, wanted)
     return tuple(
-        Word(word.name, stands[word.name], word.text)
+        Theirs(word.name, _who(latest, partial(_word, key=wanted.key, name=word.name)), stands, word.text)
         for word in wanted.words
-        if not _same(word.text, word.was)
-        and not _same(stands[word.name], word.was)
-        and not _same(stands[word.name], word.text)
+        for stands in (_word(latest, wanted.key, word.name),)
+        if not any(_same(*pair) for pair in ((word.text, word.was), (stands, word.was), (stands, word.text)))
     )
+
+
+def _word(revision: Revision, key: str | None, name: str) -> str:
+    """What stands in a field; empty where its story is not there."""
+    of = revision if key is None else next((item for item in revision.items if key_of(item) == key), None)
+    return str(getattr(of, name, ""))
+
+
+def _who(latest: Revision, told: Callable[[Revision], object]) -> str:
+    """Who made it so that the draft tells this as it does now."""
+    who = latest.created_by
+    for one in reversed(latest.edition.revisions):
+        if told(one) != told(latest):
+            break
+        who = one.created_by
+    return who
 
 
 def _same(one: str, other: str) -> bool:
@@ -131,10 +156,7 @@ def _plain(text: str) -> str:
 
 def _changes(latest: Revision, wanted: Wanted, words: Sequence[Word]) -> Changes:
     item = _item(latest, wanted)
-    names = EDITION_FIELDS if item is None else ITEM_FIELDS
     typed: dict[str, Any] = {word.name: word.text for word in words if not _same(word.text, word.was)}
-    if strange := typed.keys() - set(names):
-        raise Refused(why=f"there is nothing called {min(strange)} here.")
     whole = Changes(order=_order(latest, wanted, item), back=wanted.back, added=wanted.added)
     if item is None:
         return replace(whole, **typed)
@@ -150,7 +172,7 @@ def _order(latest: Revision, wanted: Wanted, item: Item | None) -> tuple[int, ..
         return ()
     ids = {key_of(one): one.id for one in latest.items}
     if wanted.order_was != tuple(ids):
-        raise OrderedMeanwhile(who=latest.created_by)
+        raise OrderedMeanwhile(who=_who(latest, lambda one: [*map(key_of, one.items)]))
     return tuple(ids[key] for key in wanted.order if key in ids)
 
 

@@ -13,6 +13,7 @@ from newsletter.editions import editing, exchanging, keeping, sittings
 from newsletter.editions.models import Edition, EditionState, Revision
 from newsletter.editions.preflight import Finding, Kind
 from newsletter.editions.sittings import Sitting, key_of
+from newsletter.editions.together import Theirs
 from newsletter.newsletters.models import Pictures
 from newsletter.staff.rights import Right
 from newsletter.web.admin.access import me
@@ -40,7 +41,7 @@ class Said:
     note: str = ""
     failed: bool = False
     typed: Mapping[str, str] = field(default_factory=dict)
-    theirs: Mapping[str, str] = field(default_factory=dict)
+    theirs: Mapping[str, Theirs] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
 
@@ -78,7 +79,7 @@ def is_open(shown: Edition) -> bool:
 def told(shown: Edition, now: datetime) -> dict[str, object]:
     """What the templates of the desk want."""
     if shown.revision is None:
-        return {"at_desk": False, "look": Look.asked_for()}
+        return {"at_desk": False, "said": Said(), "look": Look.asked_for()}
     return {
         "at_desk": is_open(shown),
         "look": Look.asked_for(),

@@ -71,12 +71,11 @@ def _page(id: int, act: Act, said: Said, status: int = 200) -> ResponseReturnVal
 
 
 def _beside(act: Act, saved: Saved) -> Said:
-    theirs = {_field(act, one.name): one.was for one in saved.theirs}
-    typed = {_field(act, one.name): one.text for one in saved.theirs}
-    who = saved.revision.created_by
-    return Said(
-        f"{who} changed the same words meanwhile, so yours are not saved yet. Both stand below.", True, typed, theirs
-    )
+    theirs = {_field(act, one.name): one for one in saved.theirs}
+    typed = {name: one.typed for name, one in theirs.items()}
+    who = " and ".join(sorted({one.who for one in saved.theirs}))
+    note = f"{who} changed the same words meanwhile, so yours are not saved yet. Both stand below."
+    return Said(note, True, typed, theirs)
 
 
 def _typed(act: Act) -> dict[str, str]:

@@ -88,8 +88,7 @@ def page_of(shown: Edition, **more: object) -> str:
         next_step=next_step(shown, now, blocked),
         nothing_starts=_nothing_starts(shown, now),
         seconds_left=_seconds_left(shown, now),
-        **desk.told(shown, now),
-        **more,
+        **desk.told(shown, now) | more,
     )
 
 
