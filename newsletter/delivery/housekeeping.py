@@ -18,7 +18,9 @@ from newsletter.delivery.models import (
     skips_of,
     states_of,
 )
+from newsletter.editions import sittings
 from newsletter.editions.models import Edition, EditionState
+from newsletter.editions.sittings import Sitting
 from newsletter.foundation import audit
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import SYSTEM
@@ -43,6 +45,7 @@ RETENTION = (
     Kept(Alert, Alert.resolved_at, timedelta(days=90)),
     Kept(Bounce, Bounce.received_at, timedelta(days=90), (~Bounce.needs_staff, Bounce.deed != Deed.WAITING)),
     Kept(RateMinute, RateMinute.minute, timedelta(days=2)),
+    Kept(Sitting, Sitting.seen_at, timedelta(days=1), (Sitting.wrote_at.is_(None),)),
     Kept(BounceTally, BounceTally.begun_at, timedelta(days=90), (BounceTally.stopped_at.is_(None),)),
 )
 """What is not named here, and is no delivery, is kept."""
@@ -53,6 +56,7 @@ DELIVERIES = timedelta(days=90)
 
 def tidy(now: datetime) -> int:
     """Forget what is past its time, and say how many rows."""
+    sittings.settle_due(now)
     return sum(forget(one, now) for one in RETENTION) + sum(_only_counts(id, now) for id in _over(now))
 
 

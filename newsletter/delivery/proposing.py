@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from newsletter.delivery import checking, releasing
 from newsletter.editions import publishing
+from newsletter.editions.keeping import PROPOSED
 from newsletter.editions.models import (
     Edition,
     EditionKind,
@@ -37,8 +38,6 @@ from newsletter.staff import rights, sessions
 from newsletter.staff.models import Staff, staff_person, who_wants_drafts
 from newsletter.staff.rights import Right
 from newsletter.subscribers.mails import described, sender_of
-
-PROPOSED = "edition.propose"
 
 SETTLED = timedelta(minutes=5)
 """The first draft is sent at once. A later one waits until nobody has changed it for a while, else who mends ten

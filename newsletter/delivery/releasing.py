@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from newsletter.delivery import audience, checking, correcting, ledger, shards, welcoming
 from newsletter.delivery.models import Delivery
 from newsletter.delivery.watching import SILENT
-from newsletter.editions import rendering, withdrawing
+from newsletter.editions import rendering, sittings, withdrawing
 from newsletter.editions.adding import OWN_LIFE
 from newsletter.editions.illustrating import illustrate
 from newsletter.editions.models import (
@@ -46,22 +46,36 @@ class LateNeedsDate(Refused):
     date, {local_date}."""
 
 
-def approve(edition_id: int, now: datetime, by: Actor, *, typed_audience: str | None = None) -> Edition:
+class NotAsSeen(Refused):
+    """{who} changed this edition after your page was shown, so nothing was approved. Look at it once more."""
+
+
+def approve(
+    edition_id: int, now: datetime, by: Actor, *, typed_audience: str | None = None, seen: int | None = None
+) -> Edition:
     """Seal the last revision: its parts are rendered and stored, and never change again. Again is no error.
 
-    `typed_audience` is the number of readers, typed by a person where preflight asks for it. Raises EditionUnknown,
-    NotReady, Refused, TemplateBroken.
+    `typed_audience` is the number of readers, typed by a person where preflight asks for it; `seen` the number of the
+    revision that they looked at. Raises EditionUnknown, NotAsSeen, NotReady, Refused, TemplateBroken.
     """
     with transaction():
         found = edition_to_decide(edition_id)
         if found.state is EditionState.DRAFTED:
+            _must_be_seen(found, seen)
             checking.must_be_ready(found, now, typed_audience)
-            _seal(found, now)
+            sittings.settle(found)
+            revision = _seal(found, now)
             found.state, found.approved_at, found.approved_by = EditionState.APPROVED, now, by.name
-            audit.record(by, "edition.approve", f"edition:{edition_id}", now, revision=len(found.revisions))
+            audit.record(by, "edition.approve", f"edition:{edition_id}", now, revision=revision.number)
         elif found.state is not EditionState.APPROVED:
             raise Refused(why=f"the edition is {found.state}.")
     return found
+
+
+def _must_be_seen(found: Edition, seen: int | None) -> None:
+    revision = found.revision
+    if seen is not None and revision is not None and revision.number != seen:
+        raise NotAsSeen(who=revision.created_by)
 
 
 def _seal(found: Edition, now: datetime) -> Revision:
@@ -150,13 +164,14 @@ def send(
     typed_date: str | None = None,
     *,
     typed_audience: str | None = None,
+    seen: int | None = None,
     at_once: bool = False,
 ) -> Edition:
     """Send an edition: approve it if need be, and let it start when its cooling-off is over. Until then it can be
     pulled back; without one, or `at_once`, its audience is frozen now and the workers begin.
 
     A person may send early at any time, and late after typing the date (rule 3). A second call answers the same.
-    Raises EditionUnknown, LateNeedsDate, Refused, Halted.
+    `seen` is as for `approve`. Raises EditionUnknown, LateNeedsDate, NotAsSeen, Refused, Halted.
     """
     with transaction():
         found = edition_to_decide(edition_id)
@@ -167,7 +182,7 @@ def send(
         late = not pressed and now >= found.start_by
         if late and (typed_date or "").strip() != found.local_date.isoformat():
             raise LateNeedsDate(local_date=found.local_date, start_by=found.start_by)
-        approve(edition_id, now, by, typed_audience=typed_audience)
+        approve(edition_id, now, by, typed_audience=typed_audience, seen=seen)
         correcting.must_be_over(found)
         if found.held_at is not None:
             let_go(found, now)

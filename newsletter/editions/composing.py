@@ -86,12 +86,13 @@ class Wishes:
 
     What tells the event of a story in `without` is not chosen, unless it is in `told`. Where a group has a story of
     `told`, that one stays its lead: hands have been at its words or at its place. Those in `linked` have a link that a
-    hand wrote, so it does not matter what their own is.
+    hand wrote, so it does not matter what their own is. Those in `added` are in, as if they were pinned.
     """
 
     without: AbstractSet[int] = field(default_factory=frozenset)
     told: AbstractSet[int] = field(default_factory=frozenset)
     linked: AbstractSet[int] = field(default_factory=frozenset)
+    added: AbstractSet[int] = field(default_factory=frozenset)
 
 
 Groups = list[list[Candidate]]
@@ -131,14 +132,15 @@ def _compose(newsletter: Newsletter, slot: Slot, now: datetime, hours: int, wish
     since = now - timedelta(hours=hours)
     known = [*stories_between(newsletter.id, since, now), *pinned_since(newsletter.id, since)]
     uses = {use.source_id: use for use in sources_of(newsletter.id)}
-    heard, silenced = _heard(known, uses, marks, calendar.local_date_at(now, slot.zone))
+    pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED} | wishes.added
+    heard, silenced = _heard(known, uses, pinned, calendar.local_date_at(now, slot.zone))
     visible = _visible(heard, marks)
     faults = _faults(visible.values(), wishes.linked)
     stories = {id: story for id, story in visible.items() if id not in faults}
     background = _background(newsletter.id, since)
     grouped = _grouped(stories.values(), newsletter.grouping_threshold, marks, background)
-    candidates = _candidates(visible.values(), uses, marks, newsletter.sections)
-    unheard = _candidates(silenced, uses, marks, newsletter.sections)
+    candidates = _candidates(visible.values(), uses, pinned, newsletter.sections)
+    unheard = _candidates(silenced, uses, pinned, newsletter.sections)
     groups = [[candidates[id] for id in group.story_ids] for group in grouped]
     wanted, left_out = _as_wished(groups, wishes)
     on_topic, off_topic = _by_topic(wanted, gating.topic_of(newsletter), stories, uses)
@@ -188,11 +190,10 @@ def _led_by(choice: Choice, group: Group, stories: Mapping[int, Story], told: Ab
 
 
 def _heard(
-    stories: Collection[Story], uses: Uses, marks: Sequence[StoryMark], day: date
+    stories: Collection[Story], uses: Uses, pinned: AbstractSet[int], day: date
 ) -> tuple[list[Story], list[Story]]:
     """The stories that may be told, and those whose source staff have silenced on the day. A pin is a hand's word about
     one story, and counts for more."""
-    pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED}
     heard: list[Story] = []
     silenced: list[Story] = []
     for story in stories:
@@ -252,9 +253,8 @@ Uses = dict[int, NewsletterSource]
 
 
 def _candidates(
-    stories: Iterable[Story], uses: Uses, marks: Iterable[StoryMark], sections: Sequence[str]
+    stories: Iterable[Story], uses: Uses, pinned: AbstractSet[int], sections: Sequence[str]
 ) -> dict[int, Candidate]:
-    pinned = {mark.story_id for mark in marks if mark.mark is Mark.PINNED}
     known = _known(sections)
     return {story.id: _candidate(story, _use(story, uses), known, story.id in pinned) for story in stories}
 
@@ -319,7 +319,7 @@ def _by_topic(groups: Groups, topic: Topic | None, stories: dict[int, Story], us
 
 def _best(groups: Groups, reason: str, now: datetime) -> list[PassedOver]:
     scored = sorted(((ranking.score(group, now), group) for group in groups), key=lambda one: -one[0].total)
-    return [PassedOver(min(group, key=ranking.leading), score, reason) for score, group in islice(scored, OFF_TOPIC)]
+    return [ranking.passed_over(group, score, reason) for score, group in islice(scored, OFF_TOPIC)]
 
 
 def _carried(item: Item, day: date) -> Carried:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from newsletter.editions import publishing
+from newsletter.editions import exchanging, keeping, publishing, sittings
 from newsletter.editions.illustrating import illustrate
 from newsletter.editions.keeping import (
     ORDER,
@@ -95,7 +95,8 @@ REMEDIES = {
 @dataclass(frozen=True)
 class ItemChange:
     """What becomes of one item; None leaves a text as it is. `drop` leaves the story out of this edition for good,
-    until it is put back."""
+    until it is put back. `lead` is the story of its group that is shown from now on, `picture` the address of one of
+    the group's pictures, or "" for none."""
 
     item_id: int
     headline: str | None = None
@@ -104,6 +105,8 @@ class ItemChange:
     section: str | None = None
     image_alt: str | None = None
     drop: bool = False
+    lead: int | None = None
+    picture: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Changes:
     one again.
 
     `order` names items by their ids; those that it does not name come after, as they were. `back` are the ids of
-    stories that were left out before; they come last.
+    stories that were left out before, `added` those of further stories of the newsletter; they come last.
     """
 
     subject: str | None = None
@@ -121,14 +124,23 @@ class Changes:
     items: tuple[ItemChange, ...] = ()
     order: tuple[int, ...] = ()
     back: tuple[int, ...] = ()
+    added: tuple[int, ...] = ()
 
 
 def change(
-    edition_id: int, revision_number: int, changes: Changes, now: datetime, by: Actor, *, reopen: bool = False
+    edition_id: int,
+    revision_number: int,
+    changes: Changes,
+    now: datetime,
+    by: Actor,
+    *,
+    reopen: bool = False,
+    typing: bool = False,
 ) -> Revision:
     """Save changes to the revision of that number, as a new one; the last one, when they change nothing.
 
-    `reopen` opens an approved edition again for it. Raises EditionUnknown; EditedMeanwhile when somebody saved a later
+    `reopen` opens an approved edition again for it. While somebody is `typing` words, they are saved, and written down
+    in the trail once their writer leaves them. Raises EditionUnknown; EditedMeanwhile when somebody saved a later
     revision; NotEditable; EditInvalid; Refused for what does not belong to the edition. Then nothing is saved.
     """
     with transaction():
@@ -140,7 +152,9 @@ def change(
             raise NotEditable(state=found.state, remedy=REMEDIES[found.state])
         if revision_number != before.number:
             raise Refused(why=f"there is no revision {revision_number} of this edition.")
-        saved = _save(found, before, _checked(changes, before), now, by)
+        saved = _save(found, before, _checked(changes, before), now, by, typing)
+        if saved is before and not typing:
+            sittings.left(found, by)
         if saved is not before and found.state is EditionState.APPROVED:
             publishing.reopened(found, now, by)
     if saved is not before:
@@ -167,19 +181,22 @@ def _checked(changes: Changes, before: Revision) -> Changes:
     known = {one.story_id for one in left_out(before)}
     if strange := [id for id in changes.back if id not in known]:
         raise Refused(why=f"story {strange[0]} was not left out of this edition.")
-    if gone := withdrawn_among(changes.back):
+    exchanging.must_fit(changes.added, before)
+    if gone := withdrawn_among((*changes.back, *changes.added)):
         raise Refused(why=f"story {min(gone)} was withdrawn; restore it first.")
     return Changes(
         **{name: _text(name, getattr(changes, name), getattr(before, name)) for name in EDITION_FIELDS},
         items=tuple(_checked_item(one, items[one.item_id], before) for one in changes.items),
         order=tuple(dict.fromkeys(changes.order)),
         back=tuple(dict.fromkeys(changes.back)),
+        added=tuple(dict.fromkeys(changes.added)),
     )
 
 
 def _checked_item(change: ItemChange, item: Item, before: Revision) -> ItemChange:
     if change.drop:
         return ItemChange(change.item_id, drop=True)
+    exchanging.must_be_of_the_group(item, change.lead, change.picture)
     texts: dict[str, Any] = {
         name: _text(name, getattr(change, name), getattr(item, name), item.id) for name in ITEM_FIELDS
     }
@@ -225,44 +242,74 @@ def _is_address(url: str) -> bool:
 # What becomes of it
 
 
-def _save(found: Edition, before: Revision, changes: Changes, now: datetime, by: Actor) -> Revision:
+def _save(found: Edition, before: Revision, changes: Changes, now: datetime, by: Actor, typing: bool) -> Revision:
     changed = {one.item_id: one for one in changes.items}
     ordered = _ordered(before.items, changes.order)
     dropped = [item for item in ordered if item.id in changed and changed[item.id].drop]
     back = [_last_told(found, story_id) for story_id in changes.back]
-    done: dict[str, list[Any]] = {
+    added = [exchanging.added(before, story_id) for story_id in changes.added]
+    done: dict[str, Any] = {
         "words": [name for name in EDITION_FIELDS if getattr(changes, name) is not None],
         "items": [f"{item.position}:{name}" for item in ordered for name in _new(changed.get(item.id))],
         "order": [item.position for item in ordered] if ordered != before.items else [],
         "left_out": [item.headline for item in dropped],
         "put_back": [item.headline for item in back],
     }
+    done |= {name: headlines for name, headlines in [("added", [item.headline for item in added])] if headlines}
     if not any(done.values()):
         return before
-    items = [_changed(item, changed.get(item.id)) for item in ordered if item not in dropped]
-    items += [copied(item) for item in back]
+    items = [_changed(found, item, changed.get(item.id)) for item in ordered if item not in dropped]
+    items += [copied(item) for item in back] + added
     if not items:
         raise Refused(why="an edition needs a story. To send none, skip or cancel it.")
-    if done["order"] or dropped or back:
+    if done["order"] or dropped or back or added:
         items = placed(items, found.newsletter)
     fields = _fields(before, changes, done["words"] + ([ORDER] if done["order"] else []))
-    gone = [one for one in left_out(before) if one.story_id not in changes.back]
+    gone = [one for one in left_out(before) if one.story_id not in (*changes.back, *changes.added)]
     gone += [one for one in map(LeftOut.of, dropped) if one]
     words = _words(before, changes, [item.headline for item in items], fields)
-    saved = following(before, items, now, by, **words, by_hand=by_hand(fields, gone))
-    audit.record(by, "edition.edit", f"edition:{found.id}", now, revision=saved.number, **done)
+    passed_over = [group for group in before.passed_over if group["story_id"] not in changes.added]
+    saved = following(before, items, now, by, **words, by_hand=by_hand(fields, gone), passed_over=passed_over)
+    stood = _stood(before, changes)
+    if typing:
+        sittings.began(found, stood, now, by)
+    else:
+        said = sittings.changes_of(saved, stood | sittings.said(found, by), before.items)
+        done |= {name: list(dict.fromkeys([*done[name], *said[name]])) for name in ("words", "items")}
+        done |= {name: said[name] for name in ("before", "after") if said[name]}
+        audit.record(by, "edition.edit", f"edition:{found.id}", now, revision=saved.number, **done)
+    keeping.thin(found, now)
     return saved
 
 
+def _stood(before: Revision, changes: Changes) -> dict[str, str]:
+    """What stands in the fields that are changed, by the names that the desk gives them."""
+    items = {item.id: item for item in before.items}
+    words = {name: getattr(before, name) for name in EDITION_FIELDS if getattr(changes, name) is not None}
+    of_items = (
+        (f"{name}-{sittings.key_of(item)}", getattr(item, name))
+        for one in changes.items
+        for item in (items[one.item_id],)
+        for name in ITEM_FIELDS
+        if getattr(one, name) is not None
+    )
+    return words | dict(of_items)
+
+
 def _new(change: ItemChange | None) -> dict[str, str]:
-    """The words of an item that are new."""
-    texts = {name: getattr(change, name) for name in ITEM_FIELDS} if change else {}
+    """The words of an item that are new, and what else a hand exchanged in it."""
+    names = (*ITEM_FIELDS, "lead", "picture")
+    texts = {name: getattr(change, name) for name in names} if change else {}
     return {name: text for name, text in texts.items() if text is not None}
 
 
-def _changed(item: Item, change: ItemChange | None) -> Item:
+def _changed(found: Edition, item: Item, change: ItemChange | None) -> Item:
     """A copy of the item, whose new words are a hand's from now on."""
-    new = _new(change)
+    new = {name: text for name, text in _new(change).items() if name in ITEM_FIELDS}
+    if change is not None and change.lead is not None:
+        item = exchanging.led_by(found, item, change.lead)
+    if change is not None and change.picture is not None:
+        item = exchanging.pictured(item, change.picture)
     return copied(item, **new, by_hand=list(dict.fromkeys([*item.by_hand, *new])))
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from newsletter.editions.composing import Wishes, section_of
 from newsletter.editions.models import Edition, Item, Revision
-from newsletter.foundation.audit import Actor
+from newsletter.foundation.audit import Actor, AuditRecord
 from newsletter.foundation.database import db
 from newsletter.newsletters.models import Newsletter
 from newsletter.stories.models import Story
 
 ORDER, SECTION = "order", "section"
+LED, ADDED = "story_id", "reason"
+"""Columns of an item that a hand has changed where it chose which story leads, or that the story is in at all."""
+
 LEFT_OUT = "left_out"
+
+THIN_AFTER = timedelta(minutes=10)
+"""Who has an older revision open is told of all that differs, and not only of what was changed since."""
+
+OF_ONE_SITTING = timedelta(minutes=2)
+
+PROPOSED = "edition.propose"
+"""How the trail says that a draft was sent around; its details name the revision."""
 
 Known = TypeVar("Known", bound=Hashable)
 
@@ -68,10 +80,13 @@ def wishes_of(found: Edition | None) -> Wishes | None:
     edited = {item.story_id for item in _edited(found)}
     if not edited and not found.revision.by_hand:
         return None
+    items = found.revision.items
     without = {id for one in left_out(found.revision) for id in (one.story_id, *one.also)}
-    told = {item.story_id for item in found.revision.items} | (edited - without)
+    beside = {other.get("story_id") for item in items for other in item.also_covered}
+    told = {item.story_id for item in items} | (edited - without - beside)
     linked = {item.story_id for item in _edited(found) if "url" in item.by_hand}
-    return Wishes(frozenset(without), _known(told), _known(linked))
+    added = {item.story_id for item in items if ADDED in item.by_hand}
+    return Wishes(frozenset(without), _known(told), _known(linked), _known(added))
 
 
 def _known(ids: Iterable[int | None]) -> frozenset[int]:
@@ -99,7 +114,7 @@ def keep(found: Edition, drafted: Sequence[Item]) -> list[Item]:
     words = {item.story_id: item for item in _edited(found)}
     for item in items:
         if known := words.get(item.story_id):
-            _take_words(item, known)
+            take_words(item, known)
     if ORDER in before.by_hand:
         order = in_order([item.story_id for item in items], [item.story_id for item in before.items])
         by_story = {item.story_id: item for item in items}
@@ -107,7 +122,8 @@ def keep(found: Edition, drafted: Sequence[Item]) -> list[Item]:
     return numbered(items)
 
 
-def _take_words(item: Item, known: Item) -> None:
+def take_words(item: Item, known: Item) -> None:
+    """Give the item what hands wrote of its story before."""
     for name in known.by_hand:
         setattr(item, name, getattr(known, name))
     item.by_hand = list(known.by_hand)
@@ -153,3 +169,32 @@ def following(before: Revision, items: Sequence[Item], now: datetime, by: Actor,
     before.edition.revisions.append(revision)
     db.session.flush()
     return revision
+
+
+def thin(found: Edition, now: datetime) -> None:
+    """Forget what the desk saved between two pauses of one person's, in the caller's transaction.
+
+    What somebody worked on for an hour would else be hundreds of revisions. Those stay that were drafted first, sealed,
+    sent around or settled, that are a few minutes old, or that alone know how a story was told.
+    """
+    pauses = [one for one, after in pairwise(found.revisions[1:]) if _is_a_pause(one, after, now)]
+    around = _sent_around(found) if pauses else set()
+    for one in pauses:
+        if one.number not in around:
+            found.revisions.remove(one)
+
+
+def _sent_around(found: Edition) -> set[int]:
+    """The numbers of the revisions that a mail to staff leads to."""
+    of_it = AuditRecord.subject == f"edition:{found.id}", AuditRecord.action == PROPOSED
+    return {details["revision"] for details in db.session.scalars(sa.select(AuditRecord.details).where(*of_it))}
+
+
+def _is_a_pause(before: Revision, after: Revision, now: datetime) -> bool:
+    return (
+        before.sealed_at is None
+        and before.created_by == after.created_by
+        and after.created_at - before.created_at < OF_ONE_SITTING
+        and now - before.created_at > THIN_AFTER
+        and {item.story_id for item in before.items} <= {item.story_id for item in after.items}
+    )

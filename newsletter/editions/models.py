@@ -115,9 +115,10 @@ class Revision(Base):
     """One state of an edition's content. Sealed at approval: from then on it never changes (rule 2).
 
     `passed_over` are the groups that did not make it, the nearest first: a list of {"story_id", "headline", "outlet",
-    "url", "why", "reason"}. `newest_story_id` is of the latest story that was there to be chosen from. `block` is the
-    newsletter's house or sponsor block as it stood then: {"label", "text", "link", "url", "after"}, or {}. `by_hand`
-    names what a person changed, which composing anew leaves alone: "subject", "preheader", "intro", "order".
+    "url", "why", "reason", "others"}, the last being ids of stories. `newest_story_id` is of the latest story that was
+    there to be chosen from. `block` is the newsletter's house or sponsor block as it stood then: {"label", "text",
+    "link", "url", "after"}, or {}. `by_hand` names what a person changed, which composing anew leaves alone: "subject",
+    "preheader", "intro", "order".
     """
 
     __tablename__ = "revisions"

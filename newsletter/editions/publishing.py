@@ -321,6 +321,7 @@ def _near_miss(group: PassedOver) -> dict[str, object]:
         "url": lead.url,
         "why": group.score.why,
         "reason": group.reason,
+        "others": [other.id for other in group.others[: composing.ALSO_COVERED_AT_MOST]],
     }
 
 

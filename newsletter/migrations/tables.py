@@ -3,6 +3,7 @@
 from newsletter.delivery import bounce_models as bounces
 from newsletter.delivery import models as delivery
 from newsletter.editions import models as editions
+from newsletter.editions import sittings
 from newsletter.foundation import alerts, audit, installation, leases
 from newsletter.foundation.database import Base
 from newsletter.mail import outbox, suppression
@@ -26,6 +27,7 @@ __all__ = [
     "newsletters",
     "outbox",
     "pictures",
+    "sittings",
     "staff",
     "stories",
     "subscribers",

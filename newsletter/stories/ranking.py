@@ -77,11 +77,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A group that is not in, and the reason in words."""
+    """A group that is not in, and the reason in words. `others` are one story of each other outlet."""
 
     lead: Candidate
     score: Score
     reason: str
+    others: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def choose(
         if isinstance(verdict, _Entry):
             heappush(queue, verdict)
         elif verdict := verdict or _take(entry, chosen, led, per_outlet):
-            passed.append(PassedOver(entry.lead, entry.score, verdict))
+            passed.append(passed_over(entry.group, entry.score, verdict))
         else:
             kept.discard(entry.number)
     return Selection(_arranged(_with_a_lead(chosen), sections), tuple(passed))
@@ -275,10 +276,19 @@ def _take(entry: _Entry, chosen: list[Chosen], led: Counter[str], per_outlet: in
     if lead is None:
         return f"{_ordinal(led[ordered[0].outlet] + 1)} story of {ordered[0].outlet}"
     led[lead.outlet] += 1
-    others = {story.outlet: story for story in reversed(ordered) if story.outlet != lead.outlet}
-    others_ordered = tuple(sorted(others.values(), key=leading))
-    chosen.append(Chosen(lead, others_ordered, entry.score, entry.update, _section(lead, entry.group)))
+    chosen.append(Chosen(lead, _others(lead, ordered), entry.score, entry.update, _section(lead, entry.group)))
     return None
+
+
+def passed_over(group: Sequence[Candidate], score: Score, reason: str) -> PassedOver:
+    ordered = sorted(group, key=leading)
+    return PassedOver(ordered[0], score, reason, _others(ordered[0], ordered))
+
+
+def _others(lead: Candidate, ordered: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The first story of each other outlet."""
+    others = {story.outlet: story for story in reversed(ordered) if story.outlet != lead.outlet}
+    return tuple(sorted(others.values(), key=leading))
 
 
 def _section(lead: Candidate, group: Sequence[Candidate]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,6 +20,7 @@ from newsletter.editions.editing import (
     ItemChange,
 )
 from newsletter.editions.models import Edition, EditionState, Item, Revision, edition
+from newsletter.editions.sittings import key_of
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.errors import NewsletterError
 from newsletter.staff.rights import Right
@@ -75,7 +77,7 @@ def _revision(id: int, number: int) -> Revision:
 def _page(found: Edition, shown: Shown, error: NewsletterError | None = None) -> str:
     revision = shown.revision
     invalid = error if isinstance(error, EditInvalid) else None
-    key = next((_key(item) for item in revision.items if invalid and item.id == invalid.item_id), None)
+    key = next((key_of(item) for item in revision.items if invalid and item.id == invalid.item_id), None)
     return render_template(
         "admin/edition_edit.html",
         edition=found,
@@ -83,7 +85,7 @@ def _page(found: Edition, shown: Shown, error: NewsletterError | None = None) ->
         values=shown.fields,
         meanwhile=shown.meanwhile,
         homeless=shown.homeless,
-        keys=[(_key(item), item) for item in revision.items],
+        keys=[(key_of(item), item) for item in revision.items],
         sections=[(name, name or "None") for name in _sections(revision)],
         left_out=keeping.left_out(revision),
         by_hand=keeping.fields_by_hand(revision),
@@ -105,16 +107,11 @@ def _sections(revision: Revision) -> list[str]:
 # The form's fields
 
 
-def _key(item: Item) -> str:
-    """The same in every revision that has the story."""
-    return str(item.story_id) if item.story_id is not None else f"place{item.position}"
-
-
 def _stored(revision: Revision) -> dict[str, str]:
     """The fields as the revision fills them."""
     fields = {name: str(getattr(revision, name)) for name in EDITION_FIELDS}
     for item in revision.items:
-        fields |= {f"{name}-{_key(item)}": str(getattr(item, name)) for name in (*ITEM_FIELDS, POSITION)}
+        fields |= {f"{name}-{key_of(item)}": str(getattr(item, name)) for name in (*ITEM_FIELDS, POSITION)}
     return fields
 
 
@@ -133,8 +130,9 @@ def _new(base: Revision, typed: Fields) -> dict[str, str]:
 def _changes(base: Revision, typed: Fields) -> Changes:
     """What the form asks for. Raises EditInvalid for a place that is no number."""
     new = _new(base, typed)
+    words: dict[str, Any] = {name: new[name] for name in EDITION_FIELDS if name in new}
     return Changes(
-        **{name: new[name] for name in EDITION_FIELDS if name in new},
+        **words,
         items=tuple(_item_change(item, new, typed) for item in base.items),
         order=_order(base.items, typed) if any(name.startswith(f"{POSITION}-") for name in new) else (),
         back=tuple(one.story_id for one in keeping.left_out(base) if f"{BACK}-{one.story_id}" in typed),
@@ -142,8 +140,8 @@ def _changes(base: Revision, typed: Fields) -> Changes:
 
 
 def _item_change(item: Item, new: Fields, typed: Fields) -> ItemChange:
-    key = _key(item)
-    texts = {name: new[f"{name}-{key}"] for name in ITEM_FIELDS if f"{name}-{key}" in new}
+    key = key_of(item)
+    texts: dict[str, Any] = {name: new[f"{name}-{key}"] for name in ITEM_FIELDS if f"{name}-{key}" in new}
     return ItemChange(item.id, drop=f"{OUT}-{key}" in typed, **texts)
 
 
@@ -152,7 +150,7 @@ def _order(items: Sequence[Item], typed: Fields) -> tuple[int, ...]:
     went down. Raises EditInvalid."""
 
     def place(item: Item) -> tuple[int, int]:
-        wanted = _number(typed[f"{POSITION}-{_key(item)}"], item)
+        wanted = _number(typed[f"{POSITION}-{key_of(item)}"], item)
         return wanted, (wanted > item.position) - (wanted < item.position)
 
     return tuple(item.id for item in sorted(items, key=place))
@@ -177,7 +175,7 @@ def _beside(base: Revision, typed: Fields) -> Shown:
         for name, text in mine.items()
         if name in stored and stored[name] != before[name] and stored[name] != text
     }
-    gone = {_key(item): item.headline for item in base.items} if base is not latest else {}
+    gone = {key_of(item): item.headline for item in base.items} if base is not latest else {}
     homeless = [
         (_said(name, gone), text) for name, text in mine.items() if name not in stored and not name.startswith(POSITION)
     ]

@@ -29,11 +29,13 @@ from newsletter.foundation.errors import NewsletterError
 from newsletter.newsletters.models import Approval
 from newsletter.staff.rights import Right
 from newsletter.stories.models import Mark, marks_of
+from newsletter.web.admin import desk
 from newsletter.web.admin.access import attempt, me, my_newsletter, my_newsletters, needs, pages, staff_only
 from newsletter.web.formats import moment
 from newsletter.web.security import error_page, mail_in_a_frame
 
 ONE = "/editions/<int(max=2147483647):id>"
+TEXT_POLICY = "default-src 'none'; frame-ancestors 'self'; sandbox"
 
 
 @pages.get("/editions", endpoint="editions")
@@ -58,7 +60,12 @@ def slots() -> list[tuple[int, str]]:
 @pages.get(ONE, endpoint="edition")
 @staff_only
 def show(id: int) -> str:
-    shown, now = edition(id), the_clock().now()
+    return page_of(edition(id))
+
+
+def page_of(shown: Edition, **more: object) -> str:
+    """The page of an edition; `more` is what its desk has to say besides."""
+    now = the_clock().now()
     findings = checking.findings(shown, now)
     report = reporting.report(shown, now) if shown.frozen_at is not None else None
     blocked = shown.state is EditionState.DRAFTED and any(one.blocking for one in findings)
@@ -81,6 +88,7 @@ def show(id: int) -> str:
         next_step=next_step(shown, now, blocked),
         nothing_starts=_nothing_starts(shown, now),
         seconds_left=_seconds_left(shown, now),
+        **desk.told(shown, now) | more,
     )
 
 
@@ -201,9 +209,10 @@ def preview(id: int, form: str) -> ResponseReturnValue:
     shown = edition(id)
     if shown.revision is None:
         return error_page(404, sentence="This edition has no draft yet.")
-    content = rendering.preview(rendering.parts_of(shown.revision), shown.newsletter, form)
+    scheme = request.args.get("scheme") if request.args.get("scheme") in desk.SCHEMES else None
+    content = rendering.preview(rendering.parts_of(shown.revision), shown.newsletter, form, scheme)
     if form == "text":
-        return Response(content, mimetype="text/plain")
+        return Response(content, mimetype="text/plain", headers={"Content-Security-Policy": TEXT_POLICY})
     return mail_in_a_frame(content)
 
 
@@ -236,9 +245,9 @@ def recompose(id: int) -> ResponseReturnValue:
 @pages.post(f"{ONE}/approve")
 @needs(Right.SEND)
 def approve(id: int) -> ResponseReturnValue:
-    by, typed = me().actor, request.form.get("audience")
+    by, typed, seen = me().actor, request.form.get("audience"), request.form.get("seen", type=int)
     return attempt(
-        lambda: releasing.approve(id, the_clock().now(), by, typed_audience=typed),
+        lambda: releasing.approve(id, the_clock().now(), by, typed_audience=typed, seen=seen),
         "Approved. What readers will get is settled now.",
         url_for("admin.edition", id=id),
     )
@@ -248,8 +257,9 @@ def approve(id: int) -> ResponseReturnValue:
 @needs(Right.SEND)
 def send(id: int) -> ResponseReturnValue:
     by, typed, readers = me().actor, request.form.get("typed_date"), request.form.get("audience")
+    seen = request.form.get("seen", type=int)
     try:
-        found = releasing.send(id, the_clock().now(), by, typed, typed_audience=readers)
+        found = releasing.send(id, the_clock().now(), by, typed, typed_audience=readers, seen=seen)
     except NewsletterError as error:
         flash(str(error), "problem")
     else:

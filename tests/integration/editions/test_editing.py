@@ -147,6 +147,8 @@ def test_what_was_changed_is_in_the_record(desk: Desk) -> None:
         "order": [4, 1, 2, 3],
         "left_out": [FOUR[2]],
         "put_back": [],
+        "before": {"subject": FOUR[0], "2:headline": FOUR[1]},
+        "after": {"subject": "Three things", "2:headline": "Snow"},
     }
 
 

@@ -13,14 +13,17 @@ from newsletter.delivery import housekeeping
 from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
 from newsletter.delivery.housekeeping import DELIVERIES, RETENTION
 from newsletter.delivery.models import Delivery, RateMinute, SkipReason, skips_of, states_of
+from newsletter.editions import publishing, sittings
 from newsletter.editions.models import Edition
+from newsletter.editions.sittings import Sitting
 from newsletter.foundation import alerts, retention
 from newsletter.foundation.alerts import Alert
-from newsletter.foundation.audit import COMMAND
+from newsletter.foundation.audit import COMMAND, Actor, ActorKind
 from newsletter.foundation.database import Base, db, transaction
 from newsletter.foundation.retention import Kept
 from newsletter.mail.outbox import OutboxMail
 from newsletter.mail.verdicts import Kind
+from newsletter.newsletters.models import newsletter
 from newsletter.staff import inviting
 from newsletter.staff.models import Invitation, Role, SignInFailure, SignInLink, SpentPrompt, StaffSession
 from newsletter.staff.notes import nobodys_sender
@@ -63,6 +66,7 @@ def test_the_page_says_of_each_table_what_the_program_does() -> None:
 
 
 EXAMPLES = {
+    "sittings": Sitting,
     "sign_up_requests": SignUpRequest,
     "outbox_mails": OutboxMail,
     "sign_in_links": SignInLink,
@@ -79,7 +83,7 @@ EXAMPLES = {
 
 
 def with_a_row_in_each(house: House) -> None:
-    found(house)
+    found(house).tells(*SUBJECTS)
     house.browser.post("/subscribe", data={"email": ANN, "newsletter": "morning-post"})
     with house.app.app_context():
         inviting.invite(ANN, Grant(Role.EDITOR), house.now, COMMAND, house.links, nobodys_sender())
@@ -95,6 +99,10 @@ def with_a_row_in_each(house: House) -> None:
         session.add(Bounce(received_at=house.now, digest="x", kind=Kind.AUTOMATIC))
         session.add(BounceTally(edition_id=1, audience=1, begun_at=house.now))
         session.add(RateMinute(name="relay:relay", minute=house.now, used=1))
+    with house.app.app_context():
+        slot = newsletter(None).default_slot
+        drafted = publishing.compose(slot, house.now.date(), house.now, COMMAND)
+        sittings.here(drafted.id, "mail", house.now, Actor(ActorKind.STAFF, ANN, 1))
 
 
 @pytest.mark.parametrize("kept", RETENTION, ids=lambda kept: kept.table.__tablename__)
