@@ -53,7 +53,7 @@ def test_everybody_can_use_the_pages_on_the_smallest_phone(
     sign_in(page, house, site)
     fullest = ("/admin/stories", f"/admin/editions/{edition_id}")
     others = ("/admin/stories/1", "/admin/stories/6", "/admin/newsletters")
-    wrong = (("/admin/stories/add", "Add the story"), ("/admin/newsletters/morning-post", "Save"))
+    wrong = (("/admin/stories/add", "Add the story"), ("/admin/newsletters/morning-post/calendar", "Save the days"))
     seen: dict[str, list[str]] = {}
     for path in (*fullest, *others) if whole else fullest:
         page.goto(f"{site}{path}")
