@@ -14,10 +14,11 @@ from newsletter.delivery.bounce_models import Bounce, BounceTally, Deed
 from newsletter.delivery.housekeeping import DELIVERIES, RETENTION
 from newsletter.delivery.models import Delivery, RateMinute, SkipReason, skips_of, states_of
 from newsletter.editions.models import Edition
-from newsletter.foundation import alerts, retention
+from newsletter.foundation import alerts, processes, retention
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import Base, db, transaction
+from newsletter.foundation.processes import Process
 from newsletter.foundation.retention import Kept
 from newsletter.mail.outbox import OutboxMail
 from newsletter.mail.verdicts import Kind
@@ -72,6 +73,7 @@ EXAMPLES = {
     "bounces": Bounce,
     "bounce_tallies": BounceTally,
     "rate_minutes": RateMinute,
+    "processes": Process,
     "spent_challenges": SpentChallenge,
     "spent_prompts": SpentPrompt,
     "staff_invitations": Invitation,
@@ -94,6 +96,7 @@ def with_a_row_in_each(house: House) -> None:
         alerts.resolve("trouble", house.now)
         session.add(Bounce(received_at=house.now, digest="x", kind=Kind.AUTOMATIC))
         session.add(BounceTally(edition_id=1, audience=1, begun_at=house.now))
+        processes.beat("here 1", processes.Kind.WORKER, house.now, house.now)
         session.add(RateMinute(name="relay:relay", minute=house.now, used=1))
 
 
@@ -212,3 +215,14 @@ def test_counting_that_was_interrupted_goes_on_with_what_was_counted(
     assert count(house, Delivery) == 0
     with house.app.app_context():
         assert (states_of(edition_id), skips_of(edition_id)) == (states, skips)
+
+
+def test_it_is_known_when_housekeeping_was_done_last(house: House) -> None:
+    found(house)
+    tidy(house)
+    house.later(hours=1)
+    tidy(house)
+    with house.app.app_context():
+        last = processes.last_run(housekeeping.NAME)
+        assert last is not None
+        assert last.at == house.now
