@@ -9,6 +9,7 @@ from newsletter.web.admin import (
     blocklist,
     bounces,
     box,
+    consent_texts,
     delivery,
     edition_edit,
     editions,
@@ -22,6 +23,8 @@ from newsletter.web.admin import (
     staff,
     stories,
     subscribers,
+    suppressions,
+    system,
     trail,
 )
 
@@ -30,6 +33,7 @@ __all__ = [
     "blocklist",
     "bounces",
     "box",
+    "consent_texts",
     "delivery",
     "edition_edit",
     "editions",
@@ -44,6 +48,8 @@ __all__ = [
     "staff",
     "stories",
     "subscribers",
+    "suppressions",
+    "system",
     "trail",
 ]
 
