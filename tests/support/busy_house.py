@@ -94,7 +94,9 @@ def trouble(house: House, paper: Paper) -> None:
         alerts.raise_(
             "relay-failing", f"The relay {HOSTILE} does not answer.", "Mails wait. Check the relay.", house.now
         )
-        sent = session.scalars(sa.select(Edition).where(Edition.frozen_at.is_not(None))).first()
+        sent = session.scalars(
+            sa.select(Edition).where(Edition.frozen_at.is_not(None)).order_by(Edition.slot_at)
+        ).first()
         assert sent is not None
         session.add(BounceTally(edition_id=sent.id, audience=12, hard=9, begun_at=house.now, stopped_at=house.now))
         failing = session.scalars(sa.select(Source).order_by(Source.id)).all()
