@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from newsletter.delivery import counting
 from newsletter.delivery.bounce_models import stopped, waiting_for_staff
-from newsletter.delivery.models import Delivery, DeliveryKind
+from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryTally
 from newsletter.delivery.reporting import UNDECIDED
 from newsletter.delivery.tallying import waiting
 from newsletter.editions.concerning import newsletter_of
@@ -21,13 +21,13 @@ from newsletter.foundation import alerts, safety
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.database import db
 from newsletter.newsletters.models import Approval
-from newsletter.stories.models import Source, SourceState, sources
+from newsletter.stories.models import Source, SourceState
 
 Among = Collection[int] | None
 """Newsletters' ids; None for all."""
 
 ASKED_FOR = timedelta(days=14)
-"""Of small editions, uncertain copies are looked for so far back; of large ones as long as they are kept."""
+"""Uncertain copies are looked for so far back. Of older ones nobody has asked, and their pages still show them."""
 
 QUIET = (SourceState.FAILING, SourceState.GONE, SourceState.SILENT)
 TOLD_OTHERWISE = ("halted", "edition-held", "edition-paused", "bounces-stopped", "sources-silent")
@@ -107,19 +107,21 @@ def _doubts(now: datetime, among: Among) -> Iterator[Needed]:
 
 
 def undecided(now: datetime, among: Among = None) -> list[tuple[Edition, int]]:
-    """Editions with uncertain copies that nobody has decided about, and how many: large ones as they were counted last,
-    since no page may count a million rows."""
-    mine = [sa.true()] if among is None else [Edition.newsletter_id.in_(among)]
-    frozen = sa.select(Edition).where(Edition.frozen_at > now - timedelta(days=90), *mine)
-    every = db.session.scalars(frozen.order_by(Edition.slot_at.desc())).all()
-    large = counting.kept([one.id for one in every if counting.is_large(one)])
-    small = [one.id for one in every if not counting.is_large(one) and _is_recent(one, now)]
-    counts = _undecided_of(small) | {id: one.undecided for id, one in large.items()}
-    return [(one, counts[one.id]) for one in every if counts.get(one.id)]
+    """Editions of two weeks with uncertain copies that nobody has decided about, and how many, the latest first: of
+    large ones as they were counted last, since no page may count a million rows."""
+    mine = [] if among is None else [Edition.newsletter_id.in_(among)]
+    frozen = sa.select(Edition.id, Edition.audience).where(Edition.frozen_at > now - ASKED_FOR, *mine)
+    sizes = {row.id: row.audience or 0 for row in db.session.execute(frozen)}
+    large = [id for id, audience in sizes.items() if audience > counting.AT_ONCE]
+    counts = _counted_of(large) | _undecided_of([id for id in sizes if id not in large])
+    found = db.session.scalars(sa.select(Edition).where(Edition.id.in_(counts)).order_by(Edition.slot_at.desc()))
+    return [(one, counts[one.id]) for one in found]
 
 
-def _is_recent(one: Edition, now: datetime) -> bool:
-    return one.frozen_at is not None and one.frozen_at > now - ASKED_FOR
+def _counted_of(edition_ids: Sequence[int]) -> dict[int, int]:
+    count = DeliveryTally.figures["undecided"].as_integer()
+    kept = sa.select(DeliveryTally.edition_id, count).where(DeliveryTally.edition_id.in_(edition_ids), count > 0)
+    return {row[0]: row[1] for row in db.session.execute(kept)}
 
 
 def _undecided_of(edition_ids: Sequence[int]) -> dict[int, int]:
@@ -141,7 +143,7 @@ def _bounces(among: Among) -> Iterator[Needed]:
 
 
 def _sources(among: Among) -> Iterator[Needed]:
-    for one in sources():
-        mine = among is None or any(use.newsletter_id in among for use in one.newsletters)
-        if one.state in QUIET and one.newsletters and mine:
+    quiet = sa.select(Source).where(Source.state.in_(QUIET)).options(sa.orm.selectinload(Source.newsletters))
+    for one in db.session.scalars(quiet.order_by(Source.outlet)):
+        if any(among is None or use.newsletter_id in among for use in one.newsletters):
             yield Needed(Need.SOURCE, one.error or "", one.failing_since, source=one)

@@ -50,13 +50,15 @@ def _authors(newsletter_id: int) -> dict[datetime, str]:
 def agreed(newsletter_ids: Collection[int]) -> dict[int, int]:
     """How many people confirmed each version, by its id. It looks at every consent event, which takes a moment where
     there are millions."""
-    rows = db.session.execute(
-        sa.select(ConsentEvent.sign_up_text_id, sa.func.count(sa.distinct(ConsentEvent.address_hash)))
+    people = (
+        sa.select(ConsentEvent.sign_up_text_id, ConsentEvent.address_hash)
         .where(
             ConsentEvent.newsletter_id.in_(newsletter_ids),
             ConsentEvent.kind == ConsentKind.CONFIRMED,
             ConsentEvent.sign_up_text_id.is_not(None),
         )
-        .group_by(ConsentEvent.sign_up_text_id)
+        .distinct()
+        .subquery()
     )
-    return {row[0]: row[1] for row in rows}
+    version = people.c.sign_up_text_id
+    return {row[0]: row[1] for row in db.session.execute(sa.select(version, sa.func.count()).group_by(version))}

@@ -60,7 +60,7 @@ def _page(looked: Looked | None = None, typed: str = "", note: str = "", **error
         entries=entries[:A_PAGE],
         more=entries[A_PAGE - 1].id if len(entries) > A_PAGE else None,
         by=suppressing.who(one.address_hash for one in entries),
-        counts=suppression.counts(),
+        counts=suppression.counts() if "counted" in request.args else None,
         meanings=MEANINGS,
         looked=looked,
         typed=typed,
