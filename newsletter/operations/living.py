@@ -55,8 +55,9 @@ class Life:
 
 
 @contextmanager
-def living(app: Flask, kind: Kind) -> Iterator[None]:
-    life = Life(app, kind).begin()
+def living(app: Flask, kind: Kind, every: float = BEAT_SECONDS) -> Iterator[None]:
+    """For as long as the block lasts."""
+    life = Life(app, kind, every).begin()
     try:
         yield
     finally:
