@@ -21,7 +21,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from newsletter.delivery import bounces, counting, housekeeping, proposing, releasing, watching
+from newsletter.delivery import bounces, counting, housekeeping, proposing, releasing, repute, watching
 from newsletter.editions import publishing
 from newsletter.editions.concerning import newsletter_of
 from newsletter.editions.models import Edition, EditionKind, EditionState, editions_in
@@ -33,6 +33,7 @@ from newsletter.newsletters.models import Approval, newsletters
 from newsletter.staff import alerting
 from newsletter.stories import collecting, health
 from newsletter.stories.fetching import Fetcher
+from newsletter.subscribers import growing
 from newsletter.subscribers.mails import sender_of
 
 BEAT_SECONDS = 5
@@ -70,6 +71,8 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
         Tick("alerts", 20, _alerts),
         Tick("ping", 60, watching.ping),
         Tick("housekeeping", 3600, housekeeping.tidy),
+        Tick("days", 3600, growing.count_due),
+        Tick("repute", 3600, repute.count_due),
         Tick("senders", 4 * 3600, senders.look_round),
     )
 

@@ -1,6 +1,18 @@
 """Every command an operator types; no logic of its own."""
 
-from newsletter.cli import bounces, dkim, doctor, editions, newsletters, processes, sources, staff, stories, subscribers
+from newsletter.cli import (
+    bounces,
+    dkim,
+    doctor,
+    editions,
+    newsletters,
+    processes,
+    sources,
+    staff,
+    status,
+    stories,
+    subscribers,
+)
 from newsletter.cli.root import main
 
 __all__ = [
@@ -13,6 +25,7 @@ __all__ = [
     "processes",
     "sources",
     "staff",
+    "status",
     "stories",
     "subscribers",
 ]

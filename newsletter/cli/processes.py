@@ -12,7 +12,8 @@ from newsletter.foundation import config as config_module
 from newsletter.foundation import safety
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.clock import the_clock
-from newsletter.operations import assembling, serve
+from newsletter.foundation.text import in_octets
+from newsletter.operations import assembling, backup, serve
 from newsletter.operations.demo import running
 
 
@@ -84,6 +85,15 @@ def db_check(file: Path) -> None:
         if (reason := safety.found_wrong(the_clock().now())) is not None:
             raise safety.Halted(reason=reason)
     click.echo("The database is ready.")
+
+
+@db.command("backup")
+@click.argument("to", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@in_app
+def db_backup(to: Path) -> None:
+    """Copy the database to FILE while the service runs. Keep the config and the two .key files with it."""
+    octets = backup.back_up(to, the_clock().now(), COMMAND)
+    click.echo(f"{to} holds the database ({in_octets(octets)}). Keep config.toml and the two .key files with it.")
 
 
 @db.command("accept-restore")

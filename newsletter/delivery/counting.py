@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from sqlalchemy.engine import Connection
 from newsletter.delivery.gists import gist
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, DeliveryTally, Doubt, SkipReason
 from newsletter.editions.models import Edition, EditionState
-from newsletter.foundation.database import db, transaction
+from newsletter.foundation.database import db, one_moment, transaction
 from newsletter.foundation.text import one_line
 from newsletter.subscribers.models import Subscriber
 
@@ -116,7 +115,7 @@ def count(found: Edition, now: datetime) -> Counted:
     began = time.perf_counter()
     least = FEW if is_large(found) else 1
     since = max(now - LOOK_BACK, found.frozen_at or now)
-    with _one_moment() as connection:
+    with one_moment() as connection:
         domains, recent = _by_domain(connection, found.id, since)
         skips, undecided, reasons = _by_reason(connection, found.id)
         states = {state: sum(getattr(one, state) for one in domains) for state in DeliveryState}
@@ -139,15 +138,6 @@ def count(found: Edition, now: datetime) -> Counted:
 
 def is_large(found: Edition) -> bool:
     return (found.audience or 0) > AT_ONCE
-
-
-@contextmanager
-def _one_moment() -> Iterator[Connection]:
-    """A connection whose questions are all answered as of its first one, so that the answers fit each other."""
-    with db.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection
 
 
 def _in(edition_id: int) -> tuple[sa.ColumnElement[bool], ...]:

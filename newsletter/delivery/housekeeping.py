@@ -21,16 +21,18 @@ from newsletter.delivery.models import (
 from newsletter.editions import sittings
 from newsletter.editions.models import Edition, EditionState
 from newsletter.editions.sittings import Sitting
-from newsletter.foundation import audit
+from newsletter.foundation import audit, processes
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import SYSTEM
 from newsletter.foundation.database import db, transaction
+from newsletter.foundation.processes import Process
 from newsletter.foundation.retention import Kept, forget
 from newsletter.mail.outbox import OutboxMail, OutboxState
 from newsletter.staff.models import Invitation, SignInFailure, SignInLink, SpentPrompt, StaffSession
 from newsletter.subscribers import housekeeping
 from newsletter.subscribers.models import SpentChallenge
 
+NAME = "housekeeping"
 DONE = OutboxMail.state != OutboxState.PENDING
 
 RETENTION = (
@@ -46,6 +48,7 @@ RETENTION = (
     Kept(Bounce, Bounce.received_at, timedelta(days=90), (~Bounce.needs_staff, Bounce.deed != Deed.WAITING)),
     Kept(RateMinute, RateMinute.minute, timedelta(days=2)),
     Kept(Sitting, Sitting.seen_at, timedelta(days=1), (Sitting.wrote_at.is_(None),)),
+    Kept(Process, Process.seen_at, processes.FORGOTTEN),
     Kept(BounceTally, BounceTally.begun_at, timedelta(days=90), (BounceTally.stopped_at.is_(None),)),
 )
 """What is not named here, and is no delivery, is kept."""
@@ -57,7 +60,9 @@ DELIVERIES = timedelta(days=90)
 def tidy(now: datetime) -> int:
     """Forget what is past its time, and say how many rows."""
     sittings.settle_due(now)
-    return sum(forget(one, now) for one in RETENTION) + sum(_only_counts(id, now) for id in _over(now))
+    gone = sum(forget(one, now) for one in RETENTION) + sum(_only_counts(id, now) for id in _over(now))
+    processes.note_run(NAME, gone, now)
+    return gone
 
 
 def _over(now: datetime) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -28,6 +29,9 @@ STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Where there is one, it counts a machine's sleep too (Linux, clock_gettime(2)); else waking up looks like a leap."""
 
 
+UNSYNCHRONISED = 5
+
+
 class SystemClock:
     """The machine's own clock."""
 
@@ -49,3 +53,14 @@ class FixedClock:
 
     def steady(self) -> float:
         return self.at.timestamp()
+
+
+def is_steered() -> bool | None:
+    """Whether a time service sets this machine's clock, by its kernel: adjtimex(2), which changes nothing when it is
+    told to. None where this is no Linux, or it may not be asked."""
+    try:
+        asked = ctypes.CDLL(None, use_errno=True).adjtimex
+        state = asked(ctypes.create_string_buffer(512))  # its first number, the modes, is 0: only look
+    except (OSError, AttributeError, TypeError):
+        return None
+    return None if state < 0 else state != UNSYNCHRONISED

@@ -170,6 +170,15 @@ def transaction() -> Iterator[Session]:
         call()
 
 
+@contextmanager
+def one_moment() -> Iterator[Connection]:
+    """A connection whose questions are all answered as of its first one, so that the answers fit each other."""
+    with db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
 def afterwards(call: Callable[[], None]) -> None:
     """Have something done when the transaction is durable; never, when it is rolled back. It must not raise."""
     db.session().info.setdefault(AFTERWARDS, []).append(call)

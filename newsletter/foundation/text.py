@@ -26,3 +26,11 @@ def _kept(character: str) -> str:
     if character.isprintable() or character in JOINERS:
         return character
     return "" if unicodedata.category(character) in ("Cf", "Cs", "Cn", "Co") else " "
+
+
+def in_octets(octets: int) -> str:
+    """“3.2 GB”, in powers of ten, as disks are sold."""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if octets >= size:
+            return f"{octets / size:.1f} {unit}" if octets < 100 * size else f"{octets / size:.0f} {unit}"
+    return f"{octets / 1000:.0f} KB"

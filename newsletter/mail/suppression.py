@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -60,3 +61,28 @@ def lift_by_confirming(address_hash: str) -> None:
             Suppression.address_hash == address_hash, Suppression.reason.in_(LIFTED_BY_CONFIRMING)
         )
     )
+
+
+def entries(address_hash: str) -> Sequence[Suppression]:
+    """All that is said against mailing one address."""
+    found = sa.select(Suppression).where(Suppression.address_hash == address_hash)
+    return db.session.scalars(found.order_by(Suppression.id)).all()
+
+
+def newest(before: int | None, limit: int) -> Sequence[Suppression]:
+    """The latest first, continuing below the id `before`."""
+    found = sa.select(Suppression).order_by(Suppression.id.desc()).limit(limit)
+    return db.session.scalars(found if before is None else found.where(Suppression.id < before)).all()
+
+
+def counts() -> dict[SuppressionReason, int]:
+    """How many addresses each reason keeps from being mailed; one address may have several."""
+    found = sa.select(Suppression.reason, sa.func.count()).group_by(Suppression.reason)
+    told = {row[0]: row[1] for row in db.session.execute(found)}
+    return {reason: told.get(reason, 0) for reason in SuppressionReason}
+
+
+def take_off(address_hash: str, reason: SuppressionReason) -> None:
+    """Take one reason off the list, in the caller's transaction, which makes sure that it may."""
+    gone = Suppression.address_hash == address_hash, Suppression.reason == reason
+    db.session.execute(sa.delete(Suppression).where(*gone))

@@ -21,9 +21,11 @@ from newsletter.foundation.clock import the_clock
 from newsletter.foundation.config import Config, the_config
 from newsletter.foundation.errors import CannotStart
 from newsletter.foundation.network import port_is_free
+from newsletter.foundation.processes import Kind
 from newsletter.mail.envelopes import is_for_us
 from newsletter.mail.receiving import Listener
 from newsletter.operations import assembling
+from newsletter.operations.living import Life, living
 from newsletter.operations.supervising import Child, Group, follow_parent
 from newsletter.stories.fetching import the_fetcher
 
@@ -108,7 +110,10 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Called in each worker after the fork, so that no two processes share a connection."""
-        return assembling.assemble(self._config)
+        app = assembling.assemble(self._config)
+        life = Life(app, Kind.WEB).begin()
+        self.cfg.set("worker_exit", lambda _server, _worker: life.end())
+        return app
 
 
 def scheduler(file: Path) -> None:
@@ -117,7 +122,8 @@ def scheduler(file: Path) -> None:
     app, stop = assembling.ready(file), _stopped_by_signals()
     with app.app_context():
         clock, fetcher = the_clock(), the_fetcher()
-    scheduling.run(app, clock, fetcher, stop)
+    with living(app, Kind.SCHEDULER):
+        scheduling.run(app, clock, fetcher, stop)
 
 
 def worker(file: Path) -> None:
@@ -127,7 +133,8 @@ def worker(file: Path) -> None:
     with app.app_context():
         if (reason := safety.halted()) is not None:
             log.warning("Nothing is sent: %s %s", reason, safety.REMEDY)
-    worker_of(app, stop).run()
+    with living(app, Kind.WORKER):
+        worker_of(app, stop).run()
 
 
 def listen(file: Path) -> None:
@@ -139,7 +146,8 @@ def listen(file: Path) -> None:
     listener = bounce_listener(app, config)
     listener.start()
     log.info("Bounces are taken at %s, port %d.", config.bounces.host, config.bounces.port)
-    stop.wait()
+    with living(app, Kind.BOUNCES):
+        stop.wait()
     listener.stop()
 
 
@@ -164,7 +172,8 @@ def deliver(file: Path, until_idle: bool) -> None:
         with app.app_context():
             safety.ensure_running()
     else:
-        at_work.run()
+        with living(app, Kind.WORKER):
+            at_work.run()
 
 
 def _stopped_by_signals() -> Event:

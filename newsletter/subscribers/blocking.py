@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,6 +14,10 @@ from newsletter.foundation.database import db, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.mail import addresses
 from newsletter.subscribers.models import BlockedAddress
+
+
+class TooManyLines(NewsletterError):
+    """These are {count} lines; 500 at a time are the most. Nothing was changed."""
 
 
 class PatternInvalid(NewsletterError):
@@ -26,8 +31,40 @@ def block(text: str, note: str, now: datetime, by: Actor) -> bool:
         if _found(pattern) is not None:
             return False
         session.add(BlockedAddress(pattern=pattern, note=note.strip()[:300], by=by.name, created_at=now))
-        audit.record(by, "address.block", f"pattern:{pattern}", now, note=note.strip()[:300])
+        audit.record(by, "address.block", _about(pattern), now, pattern=pattern, note=note.strip()[:300])
     return True
+
+
+def _about(pattern: str) -> str:
+    """How the audit trail names a pattern. Its column is shorter than an address may be."""
+    return f"pattern:{pattern}"[:64]
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """How many of several were blocked, how many were before, and what cannot be."""
+
+    added: int
+    known: int
+    faults: tuple[str, ...]
+
+
+def block_all(text: str, note: str, now: datetime, by: Actor) -> Blocked:
+    """Block what stands on each line; an empty one, and what follows a #, is nothing. Raises TooManyLines."""
+    lines = [one for line in text.splitlines() if (one := line.partition("#")[0].strip())]
+    if len(lines) > LINES_AT_MOST:
+        raise TooManyLines(count=len(lines))
+    added, faults = 0, []
+    with transaction():
+        for line in lines:
+            try:
+                added += block(line, note, now, by)
+            except PatternInvalid:
+                faults.append(line)
+    return Blocked(added, len(lines) - added - len(faults), tuple(faults))
+
+
+LINES_AT_MOST = 500
 
 
 def unblock(text: str, now: datetime, by: Actor) -> bool:
@@ -38,12 +75,28 @@ def unblock(text: str, now: datetime, by: Actor) -> bool:
         if found is None:
             return False
         session.delete(found)
-        audit.record(by, "address.unblock", f"pattern:{pattern}", now)
+        audit.record(by, "address.unblock", _about(pattern), now, pattern=pattern)
     return True
 
 
-def blocked() -> Sequence[BlockedAddress]:
-    return db.session.scalars(sa.select(BlockedAddress).order_by(BlockedAddress.pattern)).all()
+def blocked(text: str = "", limit: int | None = None) -> Sequence[BlockedAddress]:
+    """What is blocked; what has `text` in it or in its note, and what blocks `text`, when it is given."""
+    found = sa.select(BlockedAddress).order_by(BlockedAddress.pattern).limit(limit)
+    if words := text.strip().lower():
+        note = sa.func.lower(BlockedAddress.note)
+        like = BlockedAddress.pattern.contains(words, autoescape=True), note.contains(words, autoescape=True)
+        found = found.where(sa.or_(*like, BlockedAddress.pattern.in_(_wider(words))))
+    return db.session.scalars(found).all()
+
+
+def _wider(words: str) -> list[str]:
+    """An address's domain, and all above it."""
+    labels = words.rpartition("@")[2].split(".")
+    return [".".join(labels[n:]) for n in range(min(len(labels), 20))]
+
+
+def how_many() -> int:
+    return db.session.scalar(sa.select(sa.func.count()).select_from(BlockedAddress)) or 0
 
 
 def _found(pattern: str) -> BlockedAddress | None:

@@ -11,7 +11,7 @@ from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, suppression
 from newsletter.newsletters.models import newsletter, newsletters
 from newsletter.subscribers import asking, mails
-from newsletter.subscribers.consent import Origin, remember
+from newsletter.subscribers.consent import FROM, TO, Origin, remember
 from newsletter.subscribers.models import (
     ConsentKind,
     RequestKind,
@@ -101,11 +101,11 @@ def _move(reader: Subscriber, wanted: SignUpRequest, origin: Origin, now: dateti
         raise AddressTaken
     lift(wanted.address, wanted.newsletter, keys)
     old_address, never_mailed = reader.address, suppression.reasons(reader.address_hash)
-    _remember(reader, "to another address", origin, now, keys)
+    _remember(reader, TO, origin, now, keys)
     if reader.address_hash != (hashed := keys.address_hash(normalised)):
         reader.former_hashes = [*reader.former_hashes, reader.address_hash]
     reader.address, reader.normalised, reader.address_hash = wanted.address, normalised, hashed
-    _remember(reader, "from another address", origin, now, keys)
+    _remember(reader, FROM, origin, now, keys)
     mails.put_changed(reader, old_address, wanted.newsletter, now, links)
     if not never_mailed:
         mails.put_moved(reader, old_address, wanted.newsletter, now)

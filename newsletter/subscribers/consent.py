@@ -15,6 +15,9 @@ from newsletter.subscribers.models import ConsentEvent, ConsentKind
 
 READER = "the reader"
 
+TO, FROM = "to another address", "from another address"
+"""The notes of a reader's move: under the hash of the address before, and under that of the new one."""
+
 
 @dataclass(frozen=True)
 class Origin:

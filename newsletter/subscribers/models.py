@@ -230,7 +230,7 @@ class ConsentEvent(Base):
     newsletter_id: Mapped[int] = mapped_column(sa.ForeignKey(Newsletter.id))
     kind: Mapped[ConsentKind] = mapped_column(words(ConsentKind))
     sign_up_text_id: Mapped[int | None] = mapped_column(sa.ForeignKey(SignUpText.id))
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     by: Mapped[str] = mapped_column(sa.String(340))
     ip: Mapped[str | None] = mapped_column(sa.String(45))
     user_agent: Mapped[str] = mapped_column(sa.String(300), default="")

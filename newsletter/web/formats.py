@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from newsletter.foundation import writing
 from newsletter.foundation.clock import the_clock
+from newsletter.foundation.text import in_octets
 from newsletter.web.speaking import language
 
 
@@ -31,6 +32,16 @@ def span(length: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def away(length: timedelta) -> str:
+    """How far a moment is, in one or two units; for staff."""
+    minutes = int(abs(length).total_seconds() // 60)
+    if minutes >= 48 * 60:
+        return f"{minutes // 1440} days"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else "less than a minute"
 
 
 def rate(a_second: float) -> str:
@@ -61,7 +72,7 @@ def listed(parts: Iterable[str], style: Literal["standard", "or"] = "standard") 
 
 def install(app: Flask) -> None:
     app.jinja_env.filters.update(moment=moment, day=day, month=month, place=place, number=number, listed=listed)
-    app.jinja_env.filters.update(clock=clock, span=span, rate=rate)
+    app.jinja_env.filters.update(clock=clock, span=span, rate=rate, away=away, octets=in_octets)
     app.jinja_env.filters["from_iso"] = datetime.fromisoformat
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"now": the_clock().now()})

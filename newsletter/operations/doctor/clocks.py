@@ -7,7 +7,6 @@ and the source that the operator names under [doctor].
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
 import struct
 import time
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 import sqlalchemy as sa
 
-from newsletter.foundation.clock import Clock
+from newsletter.foundation.clock import Clock, is_steered
 from newsletter.foundation.database import db
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.network import ask_udp
@@ -32,7 +31,6 @@ OFF = timedelta(seconds=60)
 
 A_LITTLE_OFF = timedelta(seconds=5)
 NTP_EPOCH = 2_208_988_800
-UNSYNCHRONISED = 5
 SECONDS = 4
 REMEDY = "Let a time service set this machine's clock (systemd-timesyncd, chrony), and see that it runs."
 
@@ -63,16 +61,6 @@ def _kernel(found: Found, compared: bool) -> Iterator[Finding]:
             "Nothing here can tell whether the clock is right.",
             'Name a time source under [doctor], such as time_source = "ntp://time.example.org".',
         )
-
-
-def is_steered() -> bool | None:
-    """adjtimex(2), which changes nothing when it is told to: None where this is no Linux, or it may not be asked."""
-    try:
-        asked = ctypes.CDLL(None, use_errno=True).adjtimex
-        state = asked(ctypes.create_string_buffer(512))  # its first number, the modes, is 0: only look
-    except (OSError, AttributeError, TypeError):
-        return None
-    return None if state < 0 else state != UNSYNCHRONISED
 
 
 def _database(patient: Patient, found: Found) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from newsletter.foundation.database import db
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.installation import Installation
+from newsletter.foundation.text import in_octets
 from newsletter.operations.doctor.findings import Finding, Found, counted
 from newsletter.operations.doctor.patient import Patient
 
@@ -53,7 +54,7 @@ def _elsewhere(patient: Patient) -> str:
             size = int(db.session.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
     except NewsletterError:
         return "How much space the database server has cannot be asked."
-    return f"The database takes {in_words(size)}; how much space its server has left, only that machine knows."
+    return f"The database takes {in_octets(size)}; how much space its server has left, only that machine knows."
 
 
 def _size_of(folder: Path) -> int:
@@ -69,7 +70,7 @@ def _size_of(folder: Path) -> int:
 def _place(what: str, folder: Path, size: int, age: timedelta | None, found: Found) -> Iterator[Finding]:
     there = _existing(folder)
     free = shutil.disk_usage(there).free
-    words = f"{in_words(free)} are free where {what} ({there}); {how_long(free, size, age)}"
+    words = f"{in_octets(free)} are free where {what} ({there}); {how_long(free, size, age)}"
     remedy = "Make room, or move it to a larger disk. A full disk stops everything, and loses nothing."
     if free < LITTLE or _files_left(there) == 0:
         yield found.error(words, remedy)
@@ -107,14 +108,6 @@ def how_long(free: int, size: int, age: timedelta | None) -> str:
     if days > 60:
         return f"at the pace so far that lasts about {days / 30:.0f} months."
     return f"at the pace so far that lasts about {counted(int(days), 'day')}."
-
-
-def in_words(octets: int) -> str:
-    """“3.2 GB”, in powers of ten, as disks are sold."""
-    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
-        if octets >= size:
-            return f"{octets / size:.1f} {unit}" if octets < 100 * size else f"{octets / size:.0f} {unit}"
-    return f"{octets / 1000:.0f} KB"
 
 
 def filesystem_of(file: Path, mounts: str | None = None) -> str | None:

@@ -9,6 +9,7 @@ from newsletter.web.admin import (
     blocklist,
     bounces,
     box,
+    consent_texts,
     delivery,
     desk,
     edition_desk,
@@ -24,6 +25,8 @@ from newsletter.web.admin import (
     staff,
     stories,
     subscribers,
+    suppressions,
+    system,
     times,
     trail,
 )
@@ -33,6 +36,7 @@ __all__ = [
     "blocklist",
     "bounces",
     "box",
+    "consent_texts",
     "delivery",
     "desk",
     "edition_desk",
@@ -49,6 +53,8 @@ __all__ = [
     "staff",
     "stories",
     "subscribers",
+    "suppressions",
+    "system",
     "times",
     "trail",
 ]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Timer
@@ -23,7 +24,9 @@ from pytest_httpserver import HTTPServer
 
 from newsletter.foundation import config as config_module
 from newsletter.foundation import database
+from newsletter.foundation import processes as processes_alive
 from newsletter.foundation.network import port_is_free
+from newsletter.foundation.processes import Process
 from newsletter.operations import assembling, supervising
 from newsletter.operations.supervising import Child, ChildFails, Group
 from tests.support.hours import far_from_now
@@ -164,6 +167,35 @@ def test_the_service_comes_up_mends_itself_and_ends_as_one(office: Office) -> No
         assert not family & set(processes()), "nobody is left behind"
         assert port_is_free("127.0.0.1", service.port)
         assert "Traceback" not in service.log
+
+
+def signs_of_life(office: Office) -> dict[int, str]:
+    """What the database knows to live, by the process's number."""
+    app = assembling.ready(office.config)
+    with app.app_context():
+        found = {one.pid: one.kind for one in database.db.session.scalars(sa.select(Process))}
+        database.db.engine.dispose()
+    return found
+
+
+@pytest.mark.slow
+@needs_proc
+def test_every_process_gives_signs_of_life_and_who_is_killed_can_take_none_back(office: Office) -> None:
+    with serving(office) as service:
+        wait_until(lambda: set(signs_of_life(office).values()) == set(CHILDREN), lambda: service.log)
+        killed = service.pid_of("worker")
+        assert signs_of_life(office)[killed] == "worker"
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: service.pid_of("worker") in signs_of_life(office).keys() - {killed}, lambda: service.log)
+        assert killed in signs_of_life(office), "its row grows old, and pages say so"
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(PATIENCE_SECONDS) == 0, service.log
+        assert signs_of_life(office) == {killed: "worker"}, "who ends in order says so"
+        app = assembling.ready(office.config)
+        with app.app_context():
+            (lost,) = database.db.session.scalars(sa.select(Process)).all()
+            assert not lost.is_silent(lost.seen_at + processes_alive.SILENT)
+            assert lost.is_silent(lost.seen_at + processes_alive.SILENT + timedelta(seconds=1))
 
 
 @pytest.mark.slow

@@ -16,10 +16,11 @@ from newsletter.delivery.models import Delivery, RateMinute, SkipReason, skips_o
 from newsletter.editions import publishing, sittings
 from newsletter.editions.models import Edition
 from newsletter.editions.sittings import Sitting
-from newsletter.foundation import alerts, retention
+from newsletter.foundation import alerts, processes, retention
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import COMMAND, Actor, ActorKind
 from newsletter.foundation.database import Base, db, transaction
+from newsletter.foundation.processes import Process
 from newsletter.foundation.retention import Kept
 from newsletter.mail.outbox import OutboxMail
 from newsletter.mail.verdicts import Kind
@@ -76,6 +77,7 @@ EXAMPLES = {
     "bounces": Bounce,
     "bounce_tallies": BounceTally,
     "rate_minutes": RateMinute,
+    "processes": Process,
     "spent_challenges": SpentChallenge,
     "spent_prompts": SpentPrompt,
     "staff_invitations": Invitation,
@@ -98,6 +100,7 @@ def with_a_row_in_each(house: House) -> None:
         alerts.resolve("trouble", house.now)
         session.add(Bounce(received_at=house.now, digest="x", kind=Kind.AUTOMATIC))
         session.add(BounceTally(edition_id=1, audience=1, begun_at=house.now))
+        processes.beat("here 1", processes.Kind.WORKER, house.now, house.now)
         session.add(RateMinute(name="relay:relay", minute=house.now, used=1))
     with house.app.app_context():
         slot = newsletter(None).default_slot
@@ -220,3 +223,14 @@ def test_counting_that_was_interrupted_goes_on_with_what_was_counted(
     assert count(house, Delivery) == 0
     with house.app.app_context():
         assert (states_of(edition_id), skips_of(edition_id)) == (states, skips)
+
+
+def test_it_is_known_when_housekeeping_was_done_last(house: House) -> None:
+    found(house)
+    tidy(house)
+    house.later(hours=1)
+    tidy(house)
+    with house.app.app_context():
+        last = processes.last_run(housekeeping.NAME)
+        assert last is not None
+        assert last.at == house.now
