@@ -26,7 +26,7 @@ from newsletter.foundation.database import db, transaction
 from newsletter.foundation.retention import Kept, forget
 from newsletter.mail.outbox import OutboxMail, OutboxState
 from newsletter.staff.models import Invitation, SignInFailure, SignInLink, SpentPrompt, StaffSession
-from newsletter.subscribers import housekeeping
+from newsletter.subscribers import housekeeping, uploading
 from newsletter.subscribers.models import SpentChallenge
 
 DONE = OutboxMail.state != OutboxState.PENDING
@@ -53,7 +53,8 @@ DELIVERIES = timedelta(days=90)
 
 def tidy(now: datetime) -> int:
     """Forget what is past its time, and say how many rows."""
-    return sum(forget(one, now) for one in RETENTION) + sum(_only_counts(id, now) for id in _over(now))
+    forgotten = sum(forget(one, now) for one in RETENTION) + uploading.tidy(now)
+    return forgotten + sum(_only_counts(id, now) for id in _over(now))
 
 
 def _over(now: datetime) -> list[int]:

@@ -10,6 +10,7 @@ from newsletter.newsletters import models as newsletters
 from newsletter.staff import models as staff
 from newsletter.stories import models as stories
 from newsletter.stories import pictures
+from newsletter.subscribers import import_models as imports
 from newsletter.subscribers import models as subscribers
 
 METADATA = Base.metadata
@@ -21,6 +22,7 @@ __all__ = [
     "bounces",
     "delivery",
     "editions",
+    "imports",
     "installation",
     "leases",
     "newsletters",

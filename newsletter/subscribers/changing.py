@@ -22,6 +22,9 @@ from newsletter.subscribers.models import (
 )
 from newsletter.subscribers.signing_up import lift
 
+TO_ANOTHER, FROM_ANOTHER = "to another address", "from another address"
+"""The notes of a move in the proof of consent, under the old address's hash and under the new one's."""
+
 
 class AddressTaken(NewsletterError):
     """Another reader has this address by now. Nothing was changed."""
@@ -101,11 +104,11 @@ def _move(reader: Subscriber, wanted: SignUpRequest, origin: Origin, now: dateti
         raise AddressTaken
     lift(wanted.address, wanted.newsletter, keys)
     old_address, never_mailed = reader.address, suppression.reasons(reader.address_hash)
-    _remember(reader, "to another address", origin, now, keys)
+    _remember(reader, TO_ANOTHER, origin, now, keys)
     if reader.address_hash != (hashed := keys.address_hash(normalised)):
         reader.former_hashes = [*reader.former_hashes, reader.address_hash]
     reader.address, reader.normalised, reader.address_hash = wanted.address, normalised, hashed
-    _remember(reader, "from another address", origin, now, keys)
+    _remember(reader, FROM_ANOTHER, origin, now, keys)
     mails.put_changed(reader, old_address, wanted.newsletter, now, links)
     if not never_mailed:
         mails.put_moved(reader, old_address, wanted.newsletter, now)
