@@ -58,6 +58,25 @@ class Outcome(StrEnum):
     UNREADABLE = "unreadable"
 
 
+SAID = {
+    Outcome.TAKEN: "taken",
+    Outcome.ALREADY: "read it already",
+    Outcome.DOUBLED: "stands in the file before",
+    Outcome.LEFT: "left",
+    Outcome.BOUNCED: "bounced",
+    Outcome.COMPLAINED: "complained",
+    Outcome.ERASED: "was erased",
+    Outcome.BY_HAND: "suppressed by staff",
+    Outcome.MOVED: "has another address by now",
+    Outcome.BLOCKED: "on the blocklist",
+    Outcome.DISPOSABLE: "an address that lasts a few minutes",
+    Outcome.UNCLEAR: "not confirmed, or in a state that is not known here",
+    Outcome.INVALID: "no e-mail address",
+    Outcome.UNREADABLE: "no line of a table",
+}
+"""In a word or a few."""
+
+
 class Import(Base):
     """`octet` and `line` are where the next row begins, and move on in the transaction that takes those before them.
 

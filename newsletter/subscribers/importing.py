@@ -79,7 +79,7 @@ class ProofMissing(NewsletterError):
 
 @dataclass(frozen=True)
 class Wish:
-    """How a file is to be read and taken; columns by their numbers, from 0. None where it is as it was found."""
+    """How a file is to be taken; columns by their numbers, from 0."""
 
     columns: Mapping[Meaning, int]
     source: str
@@ -87,12 +87,9 @@ class Wish:
     proof: str = ""
     slot_id: int | None = None
     an_hour: int = 1000
-    charset: str | None = None
-    separator: str | None = None
-    has_names: bool | None = None
 
 
-def read_as(id: int, charset: str, separator: str, has_names: bool | None, now: datetime) -> None:
+def read_as(id: int, charset: str, separator: str, has_names: bool | None) -> None:
     """Read the file in another way, and guess its columns anew. Raises ImportUnknown, ImportNotNow."""
     with transaction():
         one = _waiting(id)
@@ -106,7 +103,7 @@ def read_as(id: int, charset: str, separator: str, has_names: bool | None, now: 
         one.state = ImportState.UPLOADED
 
 
-def check(id: int, wish: Wish, now: datetime, by: Actor) -> None:
+def check(id: int, wish: Wish, by: Actor) -> None:
     """Begin the dry run. Raises ImportUnknown, ImportNotNow, ColumnMissing, ColumnTwice, SourceMissing,
     ProofMissing."""
     with transaction():

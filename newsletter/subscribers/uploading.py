@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import BinaryIO
+from typing import IO
 
 import sqlalchemy as sa
 
@@ -59,7 +59,7 @@ class Beginning:
     rows: Sequence[Sequence[str]]
 
 
-def keep(octets: BinaryIO, file_name: str, published: Newsletter, now: datetime, by: Actor) -> int:
+def keep(octets: IO[bytes], file_name: str, published: Newsletter, now: datetime, by: Actor) -> int:
     """Store a file for an import into a newsletter, part after part, and give the import's id.
 
     Raises FileUnusable, FileTooLarge; then nothing of it is kept.
@@ -97,7 +97,7 @@ def _begin(name: str, newsletter_id: int, now: datetime, by: Actor) -> int:
         return made.id
 
 
-def _keep_parts(octets: BinaryIO, id: int, name: str) -> tuple[Shape, int]:
+def _keep_parts(octets: IO[bytes], id: int, name: str) -> tuple[Shape, int]:
     charset, size, number, start = Charset(), 0, 0, b""
     try:
         while part := octets.read(PART):

@@ -23,6 +23,7 @@ from newsletter.web.admin import (
     stories,
     subscribers,
     trail,
+    transfers,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "stories",
     "subscribers",
     "trail",
+    "transfers",
 ]
 
 
