@@ -111,7 +111,7 @@ def _try(config: Config, id: int) -> tuple[int, float]:
         columns = an_import(id).columns
         chosen = {meaning: columns[meaning] for meaning in Meaning if meaning in columns}
         wish = Wish(chosen, "the old system", ImportMode.CONFIRMED, "its log of confirmations")
-        importing.check(id, wish, COMMAND)
+        importing.check(id, wish, the_clock().now(), COMMAND)
         return _worked(id)
 
 

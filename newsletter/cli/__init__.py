@@ -1,6 +1,18 @@
 """Every command an operator types; no logic of its own."""
 
-from newsletter.cli import bounces, dkim, doctor, editions, newsletters, processes, sources, staff, stories, subscribers
+from newsletter.cli import (
+    bounces,
+    dkim,
+    doctor,
+    editions,
+    newsletters,
+    processes,
+    sources,
+    staff,
+    stories,
+    subscribers,
+    transfers,
+)
 from newsletter.cli.root import main
 
 __all__ = [
@@ -15,4 +27,5 @@ __all__ = [
     "staff",
     "stories",
     "subscribers",
+    "transfers",
 ]

@@ -89,7 +89,8 @@ def look(first: Sequence[Sequence[str]]) -> Table:
     has_names = not any(LOOKS.fullmatch(one.strip()) for one in top)
     guessed = _by_names([word(one) for one in top]) if has_names else {}
     if (column := _of_addresses(first, guessed.get(Meaning.ADDRESS))) is not None:
-        guessed = {Meaning.ADDRESS: column} | {what: at for what, at in guessed.items() if at != column}
+        others = {what: at for what, at in guessed.items() if at != column and what is not Meaning.ADDRESS}
+        guessed = {Meaning.ADDRESS: column} | others
     return Table(has_names, _titles(top if has_names else (), width), guessed)
 
 

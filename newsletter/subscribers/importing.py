@@ -103,13 +103,15 @@ def read_as(id: int, charset: str, separator: str, has_names: bool | None) -> No
         one.state = ImportState.UPLOADED
 
 
-def check(id: int, wish: Wish, by: Actor) -> None:
-    """Begin the dry run. Raises ImportUnknown, ImportNotNow, ColumnMissing, ColumnTwice, SourceMissing,
-    ProofMissing."""
+def check(id: int, wish: Wish, now: datetime, by: Actor, holder: str = "") -> None:
+    """Begin the dry run; with a `holder`, nobody else works on it.
+
+    Raises ImportUnknown, ImportNotNow, ColumnMissing, ColumnTwice, SourceMissing, ProofMissing.
+    """
     with transaction():
         one = _waiting(id)
         _settle(one, wish)
-        _begin(one, ImportState.CHECKING, by)
+        _begin(one, ImportState.CHECKING, now, by, holder)
 
 
 def _waiting(id: int) -> Import:
@@ -137,20 +139,23 @@ def _settle(one: Import, wish: Wish) -> None:
     one.an_hour = wish.an_hour if wish.an_hour in AN_HOUR else AN_HOUR[2]
 
 
-def _begin(one: Import, state: ImportState, by: Actor) -> None:
+def _begin(one: Import, state: ImportState, now: datetime, by: Actor, holder: str) -> None:
     one.state, one.by = state, by.name
     one.octet, one.line, one.counts, one.swept = 0, 1, {}, False
-    one.holder, one.leased_until, one.next_at = "", None, None
+    one.holder, one.leased_until, one.next_at = holder, now + LIFE if holder else None, None
 
 
-def start(id: int, now: datetime, by: Actor) -> None:
-    """Begin to take people, after a dry run. Raises ImportUnknown, ImportNotNow."""
+def start(id: int, now: datetime, by: Actor, holder: str = "") -> None:
+    """Begin to take people, after a dry run; with a `holder`, nobody else works on it.
+
+    Raises ImportUnknown, ImportNotNow.
+    """
     with transaction():
         one = _waiting(id)
         if one.state is not ImportState.CHECKED:
             raise ImportNotNow(state="not tried yet")
         expected = dict(one.counts)
-        _begin(one, ImportState.RUNNING, by)
+        _begin(one, ImportState.RUNNING, now, by, holder)
         one.started_at = now
         audit.record(
             by,
@@ -409,9 +414,8 @@ def _shown(row: Row | None, at: int | None) -> str:
 
 def refused(one: Import) -> Iterator[tuple[Row, Outcome]]:
     """The rows that were not taken, in order, read once more from the file."""
-    lines = _refused_lines(one.id)
-    for row, outcome in uploading.rows_at(one, lines):
-        yield row, Outcome(outcome)
+    found = uploading.rows_at(one.id, uploading.shape_of(one), _refused_lines(one.id))
+    return ((row, Outcome(outcome)) for row, outcome in found)
 
 
 def _refused_lines(id: int) -> Iterator[tuple[int, str]]:

@@ -145,10 +145,10 @@ def row_at(one: Import, place: Place) -> Row | None:
     return next(tables.rows(pieces(one.id, place.octet, most=1 << 14), shape_of(one), place), None)
 
 
-def rows_at(one: Import, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[Row, str]]:
-    """Rows of its file once more, by their lines in order, each with the word that came with its line."""
+def rows_at(id: int, shape: Shape, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[Row, str]]:
+    """Rows of a file once more, by their lines in order, each with the word that came with its line."""
     line, said = next(lines, (0, ""))
-    for row in tables.rows(pieces(one.id), shape_of(one), BEGINNING):
+    for row in tables.rows(pieces(id), shape, BEGINNING):
         if row.line == line:
             yield row, said
             line, said = next(lines, (0, ""))

@@ -64,11 +64,13 @@ def show_all() -> ResponseReturnValue:
     error = None
     if request.method == "POST":
         request.max_content_length = uploading.LARGEST + AROUND
-        csrf.protect()
         try:
+            csrf.protect()
             return redirect(url_for("admin.one_import", id=_upload()), 303)
         except (uploading.FileUnusable, uploading.FileTooLarge) as problem:
             error = str(problem)
+        finally:
+            request.close()  # and the temporary file with it
     page = render_template(
         "admin/imports.html",
         newsletters=my_newsletters(),
@@ -167,7 +169,7 @@ def check(id: int) -> ResponseReturnValue:
     if wish.mode is ImportMode.CONFIRMED and not me().may(Right.OWN):
         abort(403)
     try:
-        importing.check(id, wish, me().actor)
+        importing.check(id, wish, the_clock().now(), me().actor)
     except (importing.ImportNotNow, importing.ColumnMissing, importing.ColumnTwice) as problem:
         return _page(an_import(id), problem), 422
     except (importing.SourceMissing, importing.ProofMissing) as problem:
