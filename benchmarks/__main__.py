@@ -1,4 +1,5 @@
-"""python -m benchmarks send|desk|signup [--readers N] [--rounds N] [--json] …; `all` renews docs/performance.md."""
+"""python -m benchmarks send|desk|signup|transfer [--readers N] [--rounds N] [--json] …; `all` renews the tables of
+docs/performance.md."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import desk, pages, send, signup
+from benchmarks import desk, pages, send, signup, transfer
 from benchmarks.figures import Figures
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -18,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     ),
     "desk": lambda wanted: desk.measure(desk.Size(wanted.stories, wanted.sources, wanted.pools), wanted.rounds),
     "signup": lambda wanted: signup.measure(wanted.sign_ups, wanted.pairs, wanted.rounds, wanted.readers or 0),
+    "transfer": lambda wanted: transfer.measure(wanted.readers or transfer.READERS),
 }
 POOLS = Path(__file__).parents[2] / "shared" / "data" / "stories" / "pools"
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"

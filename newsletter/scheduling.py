@@ -26,14 +26,15 @@ from newsletter.editions import publishing
 from newsletter.editions.concerning import newsletter_of
 from newsletter.editions.models import Edition, EditionKind, EditionState, editions_in
 from newsletter.foundation import leases, safety
-from newsletter.foundation.clock import Clock
+from newsletter.foundation.clock import Clock, the_clock
+from newsletter.foundation.secrets import the_keys
 from newsletter.newsletters import calendar, senders
 from newsletter.newsletters.calendar import Stage
 from newsletter.newsletters.models import Approval, newsletters
 from newsletter.staff import alerting
 from newsletter.stories import collecting, health
 from newsletter.stories.fetching import Fetcher
-from newsletter.subscribers import growing
+from newsletter.subscribers import growing, importing
 from newsletter.subscribers.mails import sender_of
 
 BEAT_SECONDS = 5
@@ -58,6 +59,8 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
     """Every tick. Collecting comes before drafts, so that they have the latest stories; a draft that takes its time
     keeps no other edition from going out.
 
+    Imports are worked on here, a few seconds at a time: in the worker they would take the sending's own processor.
+
     What is due again in the outbox and the ledger, and what a dead worker left, the workers find by themselves.
     """
     return (
@@ -70,6 +73,7 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
         Tick("watch", 60, watching.watch),
         Tick("alerts", 20, _alerts),
         Tick("ping", 60, watching.ping),
+        Tick("imports", 2, lambda now: importing.work_due(the_clock(), the_keys())),
         Tick("housekeeping", 3600, housekeeping.tidy),
         Tick("days", 3600, growing.count_due),
         Tick("repute", 3600, repute.count_due),

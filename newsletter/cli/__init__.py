@@ -12,6 +12,7 @@ from newsletter.cli import (
     status,
     stories,
     subscribers,
+    transfers,
 )
 from newsletter.cli.root import main
 
@@ -28,4 +29,5 @@ __all__ = [
     "status",
     "stories",
     "subscribers",
+    "transfers",
 ]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -16,7 +13,7 @@ from newsletter.foundation.clock import the_clock
 from newsletter.foundation.secrets import the_keys
 from newsletter.mail import addresses
 from newsletter.newsletters.models import newsletter
-from newsletter.subscribers import blocking, signing_up, suppressing, transfer
+from newsletter.subscribers import blocking, signing_up, suppressing
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.models import Subscriber, SubscriberUnknown, consent_story, subscriber_at
 
@@ -62,42 +59,6 @@ def _person(address: str) -> Subscriber:
     if person is None:
         raise SubscriberUnknown(who=address)
     return person
-
-
-@subscribers.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--suppressions", is_flag=True, required=True, help="The file says who must not be mailed.")
-@click.option("--reason", type=click.Choice([*transfer.SAID]), help="Why, of rows that do not say it.")
-@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be done.")
-@as_json
-@in_app
-def subscribers_import(file: Path, suppressions: bool, reason: str | None, dry: bool, json_: bool) -> None:
-    """Take along who left, bounced or complained where you come from: a CSV file with email, reason and perhaps a date.
-
-    It lifts nothing and mails nobody. The same file again changes nothing more.
-    """
-    now, keys, otherwise = the_clock().now(), the_keys(), transfer.SAID[reason] if reason else None
-    done = transfer.import_suppressions(
-        file, now, keys, COMMAND, otherwise=otherwise, dry=dry, report=_refused, progress=_progress
-    )
-    if json_:
-        click.echo(json.dumps(asdict(done) | {"dry_run": dry}))
-        return
-    parts = [f"{count} {reason.replace('_', ' ')}" for reason, count in done.added.items() if count]
-    click.echo(f"{'Would be suppressed' if dry else 'Suppressed'}: {', '.join(parts) or 'nobody more'}.")
-    click.echo(
-        f"Of {done.rows} rows, {done.known} were known, {done.later} are of people who confirmed here since, "
-        f"{done.harmless} say nothing against mailing, and {done.faults} could not be taken."
-    )
-
-
-def _refused(fault: transfer.Fault) -> None:
-    click.echo(f"line {fault.line}: {fault.problem}", err=True)
-
-
-def _progress(rows: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{rows} rows ", nl=False, err=True)
 
 
 @subscribers.command("suppress")

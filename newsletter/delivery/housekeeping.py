@@ -29,7 +29,7 @@ from newsletter.foundation.processes import Process
 from newsletter.foundation.retention import Kept, forget
 from newsletter.mail.outbox import OutboxMail, OutboxState
 from newsletter.staff.models import Invitation, SignInFailure, SignInLink, SpentPrompt, StaffSession
-from newsletter.subscribers import housekeeping
+from newsletter.subscribers import housekeeping, uploading
 from newsletter.subscribers.models import SpentChallenge
 
 NAME = "housekeeping"
@@ -60,7 +60,8 @@ DELIVERIES = timedelta(days=90)
 def tidy(now: datetime) -> int:
     """Forget what is past its time, and say how many rows."""
     sittings.settle_due(now)
-    gone = sum(forget(one, now) for one in RETENTION) + sum(_only_counts(id, now) for id in _over(now))
+    gone = sum(forget(one, now) for one in RETENTION) + uploading.tidy(now)
+    gone += sum(_only_counts(id, now) for id in _over(now))
     processes.note_run(NAME, gone, now)
     return gone
 

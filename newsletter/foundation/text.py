@@ -17,6 +17,11 @@ def cell(text: str) -> str:
     return f"'{text}" if text.lstrip(" ").startswith(FORMULAS) else text
 
 
+def without_apostrophe(text: str) -> str:
+    """What stood in a cell before `cell` made it harmless."""
+    return text[1:] if text.startswith("'") and text[1:].lstrip(" ").startswith(FORMULAS) else text
+
+
 def one_line(text: str) -> str:
     """`text` without line breaks, control characters, direction overrides and runs of spaces."""
     return " ".join((text if text.isprintable() else "".join(map(_kept, text))).split())

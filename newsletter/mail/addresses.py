@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 import idna
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from newsletter.foundation.errors import ReaderError
 from newsletter.foundation.languages import Words
@@ -87,6 +87,25 @@ def is_disposable(address: str) -> bool:
 
     labels = wire(address).lower().rpartition("@")[2].split(".")
     return any(".".join(labels[n:]) in blocklist for n in range(len(labels) - 1))
+
+
+PLAIN = re.compile(
+    r"[a-z0-9_+-](?:\.?[a-z0-9_+-]){0,31}@(?:[a-z0-9](?:-?[a-z0-9]){0,30}\.){1,4}"
+    rf"(?!(?:{'|'.join(SPECIAL_USE_DOMAIN_NAMES)})$)[a-z]{{2,20}}",
+    re.ASCII,
+)
+"""Addresses about which there can be no question, in small letters."""
+
+
+def read(text: str) -> tuple[str, str]:
+    """The same as `parse`, with what `normalise` makes of it; for tables of a million addresses. Most are plain, and
+    looking at each more closely takes twenty times as long. Raises AddressInvalid."""
+    lowered = text.lower()
+    if PLAIN.fullmatch(lowered):
+        local, _, domain = text.partition("@")
+        return f"{local}@{domain.lower()}", lowered
+    address = parse(text)
+    return address, normalise(address)
 
 
 def is_one(text: str) -> bool:

@@ -13,6 +13,7 @@ from newsletter.staff import models as staff
 from newsletter.stories import models as stories
 from newsletter.stories import pictures
 from newsletter.subscribers import growing
+from newsletter.subscribers import import_models as imports
 from newsletter.subscribers import models as subscribers
 
 METADATA = Base.metadata
@@ -25,6 +26,7 @@ __all__ = [
     "delivery",
     "editions",
     "growing",
+    "imports",
     "installation",
     "leases",
     "newsletters",

@@ -138,8 +138,11 @@ def may_be_mailed(address: str, keys: Keys) -> bool:
 
 def is_blocked(address: str) -> bool:
     """Whether staff blocked the address, or its domain with all below it."""
+    return bool(db.session.scalar(sa.select(sa.exists().where(BlockedAddress.pattern.in_(patterns_of(address))))))
+
+
+def patterns_of(address: str) -> set[str]:
+    """What on the blocklist would keep it out."""
     mailbox = addresses.without_tag(address)
     labels = mailbox.rpartition("@")[2].split(".")
-    domains = [".".join(labels[n:]) for n in range(len(labels))]
-    patterns = {addresses.normalise(address), mailbox, *domains}
-    return bool(db.session.scalar(sa.select(sa.exists().where(BlockedAddress.pattern.in_(patterns)))))
+    return {addresses.normalise(address), mailbox, *(".".join(labels[n:]) for n in range(len(labels)))}

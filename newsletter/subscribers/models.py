@@ -205,7 +205,8 @@ class SpentChallenge(Base):
 
 
 class ConsentKind(StrEnum):
-    """`returned`: took a leaving back. `changed`: preferences or address, see the note. `erased`: their own wish."""
+    """`returned`: took a leaving back. `changed`: preferences or address, see the note. `erased`: their own wish.
+    `imported`: agreed elsewhere, as an owner says who brought them; it lifts nothing."""
 
     REQUESTED = "requested"
     CONFIRMED = "confirmed"
@@ -213,6 +214,7 @@ class ConsentKind(StrEnum):
     RETURNED = "returned"
     CHANGED = "changed"
     ERASED = "erased"
+    IMPORTED = "imported"
 
 
 class ConsentEvent(Base):

@@ -74,7 +74,7 @@ def request(wishes: Wishes, address_text: str, origin: Origin, now: datetime, ke
     address = asking.typed_address(address_text)
     with transaction():
         asking.count_in(origin, now)
-        return _write(wishes, address, RequestOrigin.FORM, origin, now, keys, by=READER)
+        return write(wishes, address, RequestOrigin.FORM, origin, now, keys, by=READER)
 
 
 def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Actor) -> Requested:
@@ -87,14 +87,22 @@ def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Act
         raise NeverMailed(address=address)
     kind = RequestOrigin.STAFF if by.kind is ActorKind.STAFF else RequestOrigin.COMMAND
     with transaction():
-        written = _write(Wishes([slug]), address, kind, Origin(ip=by.ip), now, keys, by=by.name)
+        written = write(Wishes([slug]), address, kind, Origin(ip=by.ip), now, keys, by=by.name)
         audit.record(by, "subscriber.invite", f"request:{written.id}", now, newsletter=slug)
     return written
 
 
-def _write(
-    wishes: Wishes, address: str, kind: RequestOrigin, origin: Origin, now: datetime, keys: Keys, by: str
+def write(
+    wishes: Wishes,
+    address: str,
+    kind: RequestOrigin,
+    origin: Origin,
+    now: datetime,
+    keys: Keys,
+    by: str,
+    note: str = "",
 ) -> Requested:
+    """Write a request and the proof that it was made, in the caller's transaction. Raises NewsletterUnknown."""
     wanted = offers(wishes.slugs)
     id = asking.write(
         RequestKind.SIGN_UP, address, wanted[0].newsletter_id, kind, origin, now, language=wishes.language
@@ -104,7 +112,7 @@ def _write(
         slot_id = slot_for(one, wishes, now)
         wish = {"request_id": id, "newsletter_id": about, "slot_id": slot_id, "sign_up_text_id": text_id}
         db.session.connection().execute(_WISH, wish)
-        remember(ConsentKind.REQUESTED, address, about, origin, now, keys, sign_up_text_id=text_id, by=by)
+        remember(ConsentKind.REQUESTED, address, about, origin, now, keys, sign_up_text_id=text_id, by=by, note=note)
     return Requested(id, address, now + asking.LINK_LIFE, wanted)
 
 

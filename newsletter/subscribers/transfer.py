@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import chain, islice
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import sqlalchemy as sa
 
@@ -21,12 +19,14 @@ from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.mail.suppression import Suppression, SuppressionReason
+from newsletter.subscribers import tables
+from newsletter.subscribers.columns import NAMES, Meaning, moment
 from newsletter.subscribers.models import ConsentEvent, ConsentKind
+from newsletter.subscribers.tables import Charset, NoTable, Shape, cell, named, word
 
 MAY, LEFT = "subscribed", "unsubscribed"
 BATCH = 1000
-LONGEST_FIELD = 10_000
-DELIMITERS = ",;\t|"
+PIECE = 1 << 16
 
 REASONS: dict[SuppressionReason, tuple[str, ...]] = {
     SuppressionReason.LEFT: (
@@ -54,10 +54,13 @@ SAID = {
 """How people name a reason at the command line."""
 
 WORDS = {word: reason for reason, known in REASONS.items() for word in known}
-HARMLESS = ("active", "subscribed", "confirmed", "enabled", "cleared", "soft", "soft bounce", "transient", "pending")
+UNCONFIRMED = ("pending", "unconfirmed", "not confirmed", "not activated", "awaiting confirmation")
+HARMLESS = (
+    *("active", "paused", "subscribed", "confirmed", "enabled", "cleared", "soft", "soft bounce", "transient"),
+    *UNCONFIRMED,
+)
 """Words that say nothing against mailing somebody. A soft bounce is none: mailboxes are emptied."""
 
-EMAIL = ("email", "e mail", "email address", "e mail address", "address", "subscriber", "member email", "recipient")
 REASON = ("reason", "status", "state", "type", "bounce type", "suppression reason", "subscription status")
 NO_MEANS_LEFT = ("subscribed to emails", "subscribed", "opted in")
 YES_MEANS_LEFT = ("unsubscribed", "opted out", "blacklisted", "blocklisted")
@@ -73,9 +76,6 @@ TELLING = {
     "complained at": SuppressionReason.COMPLAINT,
 }
 """Columns that only stand in files of one kind, which therefore needs no column for the reason."""
-
-PLAIN = re.compile(r"[a-z0-9][a-z0-9._+-]{0,60}@(?:[a-z0-9-]{1,60}\.){1,4}[a-z]{2,20}", re.ASCII)
-"""Addresses about which there can be no question; looking at each more closely takes twenty times as long."""
 
 
 class FileUnreadable(NewsletterError):
@@ -128,9 +128,10 @@ def import_suppressions(
     `otherwise` is the reason of rows that give none. `report` is told of each line that cannot be taken. The same file
     again changes nothing more. Raises FileUnreadable before anything is changed.
     """
-    done = Imported(charset=_charset(file))
-    with file.open(encoding=done.charset, newline="") as text:
-        rows = _Reader(file, keys, otherwise, done, report).rows(text)
+    shape = _shape(file)
+    done = Imported(charset=shape.charset)
+    with file.open("rb") as octets:
+        rows = _Reader(file, keys, otherwise, done, report).rows(tables.rows(_pieces(octets), shape))
         while batch := list(islice(rows, BATCH)):
             _take(batch, now, done, dry)
             progress(done.rows)
@@ -141,26 +142,22 @@ def import_suppressions(
     return done
 
 
-def _charset(file: Path) -> str:
-    """What the whole file is written in; read once from end to end, because a file may go wrong in its last line."""
+def _shape(file: Path) -> Shape:
+    charset = Charset()
     try:
         with file.open("rb") as octets:
-            start = octets.read(4)
-            if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return "utf-16"
+            for piece in _pieces(octets):
+                charset.look(piece)
             octets.seek(0)
-            decoder = codecs.getincrementaldecoder("utf-8")()
-            try:
-                for piece in iter(lambda: octets.read(1 << 16), b""):
-                    if b"\0" in piece:
-                        raise FileUnreadable(file=file, cause="it is no text; save it as CSV")
-                    decoder.decode(piece)
-                decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                return "cp1252"
-    except OSError as error:
-        raise FileUnreadable(file=file, cause=error.strerror or error) from error
-    return "utf-8-sig"
+            found = charset.found()
+            start = octets.read(PIECE).decode(found, "replace")
+    except (OSError, NoTable) as error:
+        raise FileUnreadable(file=file, cause=getattr(error, "strerror", None) or error) from error
+    return Shape(found, tables.separator(start))
+
+
+def _pieces(octets: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: octets.read(PIECE), b"")
 
 
 @dataclass(frozen=True)
@@ -188,48 +185,34 @@ class _Reader:
     ) -> None:
         self._file, self._keys, self._otherwise, self._done, self._report = file, keys, otherwise, done, report
 
-    def rows(self, text: Iterator[str]) -> Iterator[Row]:
+    def rows(self, table: Iterator[tables.Row]) -> Iterator[Row]:
         columns: _Columns | None = None
-        for line, cells in self._lines(text):
+        for read in table:
+            if read.problem:
+                self._refuse(read.line, read.problem)
+                continue
             if columns is None:
-                columns = _columns(cells, self._file, self._otherwise)
-                if not _is_address(cells[columns.email]):
+                columns = _columns(read.cells, self._file, self._otherwise)
+                if not _is_address(read.cells[columns.email]):
                     continue
             self._done.rows += 1
-            found = self._row(cells, line, columns)
+            found = self._row(read.cells, read.line, columns)
             if found is not None:
                 yield found
         if columns is None:
-            raise FileUnreadable(file=self._file, cause="there is nothing in it")
-
-    def _lines(self, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-        """Each with the number of its first line; empty ones are passed over."""
-        first = next(text, "")
-        table = csv.reader(chain([first], text), delimiter=max(DELIMITERS, key=first.count))
-        csv.field_size_limit(LONGEST_FIELD)
-        while True:
-            line = table.line_num + 1
-            try:
-                cells = next(table, None)
-            except csv.Error as error:
-                self._refuse(line, f"from here to line {table.line_num} it is no CSV ({error})")
-                continue
-            if cells is None:
-                return
-            if any(cell.strip() for cell in cells):
-                yield line, cells
+            raise FileUnreadable(file=self._file, cause=tables.EMPTY)
 
     def _row(self, cells: Sequence[str], line: int, columns: _Columns) -> Row | None:
         try:
-            normalised = _normalised(_cell(cells, columns.email))
-            reason = _reason(_word(_cell(cells, columns.reason)), columns)
+            _, normalised = addresses.read(cell(cells, columns.email))
+            reason = _reason(word(cell(cells, columns.reason)), columns)
         except (AddressInvalid, ValueError) as error:
             self._refuse(line, str(error))
             return None
         if reason is None:
             self._done.harmless += 1
             return None
-        return Row(self._keys.address_hash(normalised), reason, _moment(_cell(cells, columns.date)))
+        return Row(self._keys.address_hash(normalised), reason, moment(cell(cells, columns.date)))
 
     def _refuse(self, line: int, problem: str) -> None:
         self._done.faults += 1
@@ -238,63 +221,44 @@ class _Reader:
 
 def _columns(cells: Sequence[str], file: Path, otherwise: SuppressionReason | None) -> _Columns:
     """By the names in the first line; where an address stands there, the order is address, reason, date."""
-    if (at := next((n for n, cell in enumerate(cells) if _is_address(cell)), None)) is not None:
+    if (at := next((n for n, one in enumerate(cells) if _is_address(one)), None)) is not None:
         return _Columns(at, at + 1, at + 2, otherwise)
-    names = [_word(cell) for cell in cells]
-    email = _named(names, EMAIL)
+    names = [word(one) for one in cells]
+    email = named(names, NAMES[Meaning.ADDRESS])
     if email is None:
         raise FileUnreadable(file=file, cause=f"no column of its first line is called email ({', '.join(cells)[:200]})")
-    date, telling = _named(names, DATE), next((TELLING[name] for name in names if name in TELLING), None)
+    date, telling = named(names, DATE), next((TELLING[name] for name in names if name in TELLING), None)
     for wanted, yes_no in ((REASON, ("", "")), (NO_MEANS_LEFT, (MAY, LEFT)), (YES_MEANS_LEFT, (LEFT, MAY))):
-        if (reason := _named(names, wanted)) is not None:
+        if (reason := named(names, wanted)) is not None:
             return _Columns(email, reason, date, otherwise or telling, yes_no)
     if otherwise is None and telling is None:
         raise FileUnreadable(file=file, cause="no column says why; name one reason, or say it with --reason")
     return _Columns(email, None, date, otherwise or telling)
 
 
-def _named(names: Sequence[str], wanted: Sequence[str]) -> int | None:
-    return next((names.index(name) for name in wanted if name in names), None)
-
-
-def _word(cell: str) -> str:
-    return " ".join(re.split(r"[\s_-]+", cell.strip().lower())).strip()
+def against(said: str, column: str) -> SuppressionReason | None:
+    """What a cell says against mailing somebody, in a column of that name; None when it says nothing. Raises
+    ValueError for what is not known."""
+    if not said:
+        return None
+    yes_no = (MAY, LEFT) if column in NO_MEANS_LEFT else (LEFT, MAY) if column in YES_MEANS_LEFT else ("", "")
+    return _reason(said, _Columns(0, yes_no=yes_no))
 
 
 def _is_address(text: str) -> bool:
     return "@" in text and addresses.is_one(text)
 
 
-def _cell(cells: Sequence[str], column: int | None) -> str:
-    return cells[column].strip() if column is not None and column < len(cells) else ""
-
-
-def _normalised(text: str) -> str:
-    lowered = text.lower()
-    if PLAIN.fullmatch(lowered) and ".." not in lowered:
-        return lowered
-    return addresses.normalise(addresses.parse(text))
-
-
-def _reason(word: str, columns: _Columns) -> SuppressionReason | None:
+def _reason(said: str, columns: _Columns) -> SuppressionReason | None:
     """None for somebody who may be mailed. Raises ValueError for what is not known: nobody must be lost by guessing."""
-    if columns.yes_no != ("", "") and word in (*YES, *NO):
-        word = columns.yes_no[word in NO]
-    if word in HARMLESS:
+    if columns.yes_no != ("", "") and said in (*YES, *NO):
+        said = columns.yes_no[said in NO]
+    if said in HARMLESS:
         return None
-    found = WORDS.get(word) or columns.otherwise
+    found = WORDS.get(said) or columns.otherwise
     if found is None:
-        raise ValueError(f"the reason “{word[:40]}” is not known" if word else "no reason is given")
+        raise ValueError(f"the reason “{said[:40]}” is not known" if said else "no reason is given")
     return found
-
-
-def _moment(text: str) -> datetime | None:
-    """As ISO 8601, without a zone in UTC. In another form it is as good as none: then the row counts in any case."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _take(batch: list[Row], now: datetime, done: Imported, dry: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 
 import sqlalchemy as sa
 from werkzeug.routing import Rule
@@ -17,6 +18,7 @@ from newsletter.staff.models import Role
 from newsletter.staff.notes import nobodys_sender
 from newsletter.staff.rights import Grant
 from newsletter.stories.models import story
+from newsletter.subscribers import uploading
 from newsletter.subscribers.models import Subscriber
 from tests.conftest import House
 from tests.integration.subscribers import asked, became_reader
@@ -59,6 +61,8 @@ def furnished(house: House) -> dict[str, dict[str, object]]:
         inviting.invite("ines@example.org", grant, house.now, COMMAND, links, nobodys_sender())
         ids |= {"admin.person": 1}
         ids |= {"admin.source": story(story_id).source_id or 0}
+        brought = uploading.keep(BytesIO(b"email\nzoe@example.org\n"), "old.csv", newsletter(None), house.now, COMMAND)
+        ids |= {"admin.one_import": brought, "admin.import_progress": brought}
         ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
     return {
         **{endpoint: {"id": id} for endpoint, id in ids.items()},

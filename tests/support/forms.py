@@ -92,6 +92,9 @@ def _values(form: Element) -> dict[str, Any]:
             values[name] = (field.text or "").removeprefix("\n")
         elif field.tag == "select":
             values[name] = field.xpath("string(.//option[@selected]/@value)")
+        elif field.get("type") == "radio":
+            if field.get("checked") is not None:
+                values[name] = field.get("value")
         elif field.get("type") != "checkbox":
             values[name] = field.get("value", "")
         elif field.get("checked") is not None:

@@ -29,6 +29,7 @@ from newsletter.web.admin import (
     system,
     times,
     trail,
+    transfers,
 )
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "system",
     "times",
     "trail",
+    "transfers",
 ]
 
 

@@ -12,6 +12,7 @@ from newsletter.delivery.bounce_models import bounce, newsletters_of_bounce
 from newsletter.editions.models import edition
 from newsletter.newsletters.models import newsletter
 from newsletter.stories.models import newsletters_of_story, source, story
+from newsletter.subscribers.import_models import an_import
 from newsletter.subscribers.models import subscriber
 
 Place = Callable[[Mapping[str, Any]], Iterable[int]]
@@ -26,6 +27,10 @@ def of_edition(at: Mapping[str, Any]) -> Iterable[int]:
 
 def of_subscriber(at: Mapping[str, Any]) -> Iterable[int]:
     return {one.newsletter_id for one in subscriber(at["id"]).subscriptions}
+
+
+def of_import(at: Mapping[str, Any]) -> Iterable[int]:
+    return {an_import(at["id"]).newsletter_id}
 
 
 def of_story(at: Mapping[str, Any]) -> Iterable[int]:
@@ -47,6 +52,7 @@ def of_newsletter(at: Mapping[str, Any]) -> Iterable[int]:
 PLACES: dict[str, Place] = {
     f"/admin/editions/{NUMBER}": of_edition,
     f"/admin/subscribers/{NUMBER}": of_subscriber,
+    f"/admin/subscribers/import/{NUMBER}": of_import,
     f"/admin/stories/{NUMBER}": of_story,
     f"/admin/sources/{NUMBER}": of_source,
     f"/admin/bounces/{NUMBER}": of_bounce,

@@ -29,6 +29,7 @@ from newsletter.staff import inviting
 from newsletter.staff.models import Invitation, Role, SignInFailure, SignInLink, SpentPrompt, StaffSession
 from newsletter.staff.notes import nobodys_sender
 from newsletter.staff.rights import Grant
+from newsletter.subscribers import uploading
 from newsletter.subscribers.models import SignUpRequest, SpentChallenge
 from tests.conftest import House
 from tests.integration.web import hire, signed_in
@@ -60,6 +61,7 @@ def test_the_page_names_every_table_of_the_database() -> None:
 
 def test_the_page_says_of_each_table_what_the_program_does() -> None:
     in_days = {one.table.__tablename__: one.keep.days for one in RETENTION} | {"deliveries": DELIVERIES.days}
+    in_days |= {"import_parts": uploading.KEPT_FOR.days}
     assert in_days.pop("spent_challenges") == in_days.pop("spent_prompts") == 0
     assert {table: kept for table, kept in promised().items() if "day" in kept} == {
         table: f"{days} day{'s' if days > 1 else ''}" for table, days in in_days.items()

@@ -133,7 +133,8 @@ def test_a_quotation_mark_that_never_closes_is_told(house: House, tmp_path: Path
         (b"", "nothing in it"),
         (b"name,reason\nAnn,left\n", "called email"),
         (b"email,name\nann@example.org,Ann\n", "--reason"),
-        (b"PK\x03\x04\0\0\0\0", "no text"),
+        (b"PK\x03\x04\0\0\0\0", "save it as CSV"),
+        (b"a\0\0\0\0\0\1b", "no text"),
     ],
 )
 def test_a_file_that_cannot_be_meant_changes_nothing(house: House, tmp_path: Path, content: bytes, told: str) -> None:

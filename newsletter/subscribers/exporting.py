@@ -1,0 +1,184 @@
+"""Readers to take along, a batch after the other: each as they stand in a newsletter now, with the proof of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from newsletter.foundation import audit
+from newsletter.foundation.audit import Actor
+from newsletter.foundation.database import db, transaction
+from newsletter.mail.suppression import Suppression, SuppressionReason
+from newsletter.newsletters.models import Newsletter, Slot
+from newsletter.subscribers.models import ConsentEvent, ConsentKind, Subscriber, Subscription, SubscriptionState
+
+BATCH = 1000
+
+COLUMNS = (
+    "email",
+    "newsletter",
+    "state",
+    "slot",
+    "language",
+    "consented_at",
+    "consent_source",
+    "consent_note",
+    "joined_at",
+    "left_at",
+    "paused_until",
+)
+"""An import finds its columns among them by these names."""
+
+AGREED = (ConsentKind.CONFIRMED, ConsentKind.RETURNED, ConsentKind.IMPORTED)
+
+STATES = {
+    SuppressionReason.COMPLAINT: "complained",
+    SuppressionReason.BY_HAND: "suppressed",
+    SuppressionReason.ERASURE: "unsubscribed",
+    SuppressionReason.LEFT: "unsubscribed",
+    SuppressionReason.HARD_BOUNCE: "bounced",
+}
+"""In words that other systems understand, and our own import; the weightiest first."""
+
+
+class State(StrEnum):
+    """How somebody stands in a newsletter now. `suppressed`: they read it, and are never mailed."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    SUPPRESSED = "suppressed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+@dataclass(frozen=True)
+class Whom:
+    """Readers of these newsletters; in that state, and among those whose ids the question gives, where they are
+    named."""
+
+    newsletter_ids: Collection[int]
+    state: State | None = None
+    among: sa.Select[tuple[int]] | None = None
+
+
+def export(whom: Whom, now: datetime, by: Actor, **filters: object) -> Iterator[list[tuple[Any, ...]]]:
+    """Batches of rows by COLUMNS. That somebody took them along, and how many, is written down before the first."""
+    with transaction() as session:
+        count = session.scalar(sa.select(sa.func.count()).select_from(_wanted(whom, now).subquery())) or 0
+        audit.record(by, "subscribers.export", "subscribers:all", now, count=count, **filters)
+    return _batches(whom, now)
+
+
+def count(whom: Whom, now: datetime) -> int:
+    return db.session.scalar(sa.select(sa.func.count()).select_from(_wanted(whom, now).subquery())) or 0
+
+
+def _wanted(whom: Whom, now: datetime) -> sa.Select[Any]:
+    query = (
+        sa.select(
+            Subscription.id,
+            Subscriber.address,
+            Subscriber.address_hash,
+            Subscriber.former_hashes,
+            Subscriber.language,
+            Subscription.newsletter_id,
+            Subscription.slot_id,
+            Subscription.state,
+            Subscription.confirmed_at,
+            Subscription.unsubscribed_at,
+            Subscription.paused_until,
+        )
+        .join_from(Subscription, Subscriber)
+        .where(Subscription.newsletter_id.in_(whom.newsletter_ids))
+    )
+    if whom.state is not None:
+        query = query.where(*_in_state(whom.state, now))
+    if whom.among is not None:
+        query = query.where(Subscription.subscriber_id.in_(whom.among))
+    return query
+
+
+def _in_state(state: State, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    if state is State.UNSUBSCRIBED:
+        return (Subscription.state == SubscriptionState.UNSUBSCRIBED,)
+    reads = Subscription.state == SubscriptionState.ACTIVE
+    suppressed = sa.exists().where(Suppression.address_hash == Subscriber.address_hash)
+    paused = sa.and_(Subscription.paused_until.is_not(None), Subscription.paused_until > now.date())
+    if state is State.SUPPRESSED:
+        return reads, suppressed
+    return reads, ~suppressed, paused if state is State.PAUSED else ~paused
+
+
+def _batches(whom: Whom, now: datetime) -> Iterator[list[tuple[Any, ...]]]:
+    """By the last row's id, so that neither we nor the database hold them all, and whoever reads slowly keeps no
+    transaction open."""
+    after, query = 0, _wanted(whom, now).order_by(Subscription.id).limit(BATCH)
+    named = dict(db.session.execute(sa.select(Newsletter.id, Newsletter.slug)).tuples().all())
+    times = db.session.execute(sa.select(Slot.id, Slot.local_time, Slot.zone)).tuples()
+    slots = {id: f"{at:%H:%M} {zone}" for id, at, zone in times}
+    while found := db.session.execute(query.where(Subscription.id > after)).all():
+        after = found[-1].id
+        facts = _Facts(found)
+        db.session.rollback()
+        yield [_cells(row, facts, named, slots, now) for row in found]
+
+
+class _Facts:
+    """What is asked for a whole batch: who is suppressed, and when each agreed."""
+
+    def __init__(self, rows: Sequence[sa.Row[Any]]) -> None:
+        hashes = [row.address_hash for row in rows]
+        former = [one for row in rows for one in row.former_hashes]
+        suppressed = sa.select(Suppression.address_hash, Suppression.reason).where(Suppression.address_hash.in_(hashes))
+        self._reasons: dict[str, set[SuppressionReason]] = {}
+        for hashed, reason in db.session.execute(suppressed):
+            self._reasons.setdefault(hashed, set()).add(reason)
+        agreed = (
+            sa.select(
+                ConsentEvent.address_hash,
+                ConsentEvent.newsletter_id,
+                ConsentEvent.at,
+                ConsentEvent.page_url,
+                ConsentEvent.note,
+            )
+            .where(ConsentEvent.address_hash.in_([*hashes, *former]), ConsentEvent.kind.in_(AGREED))
+            .order_by(ConsentEvent.at, ConsentEvent.id)
+        )
+        self._agreed = {(row.address_hash, row.newsletter_id): row for row in db.session.execute(agreed)}
+
+    def never_mailed(self, hashed: str) -> str | None:
+        reasons = self._reasons.get(hashed, ())
+        return next((said for reason, said in STATES.items() if reason in reasons), None)
+
+    def agreed(self, row: sa.Row[Any]) -> tuple[datetime, str, str]:
+        """When, where and how they agreed last, perhaps by an address that they had before."""
+        for hashed in (row.address_hash, *reversed(row.former_hashes)):
+            if (found := self._agreed.get((hashed, row.newsletter_id))) is not None:
+                return found.at, found.page_url, found.note
+        return row.confirmed_at, "", ""
+
+
+def _cells(
+    row: sa.Row[Any], facts: _Facts, named: dict[int, str], slots: dict[int, str], now: datetime
+) -> tuple[Any, ...]:
+    at, source, note = facts.agreed(row)
+    reads = row.state is SubscriptionState.ACTIVE
+    paused = row.paused_until if reads and row.paused_until and row.paused_until > now.date() else None
+    state = row.state.value if not reads else facts.never_mailed(row.address_hash) or ("paused" if paused else "active")
+    return (
+        row.address,
+        named[row.newsletter_id],
+        state,
+        slots[row.slot_id],
+        row.language,
+        at.isoformat(),
+        source,
+        note,
+        row.confirmed_at.isoformat(),
+        row.unsubscribed_at.isoformat() if row.unsubscribed_at and not reads else None,
+        paused.isoformat() if paused else None,
+    )

@@ -1,0 +1,429 @@
+"""Imports: columns are chosen, the file is tried dry, and then its people are taken, a thousand rows at a time.
+
+A batch and how far the file has been read are one transaction, so whatever is killed at whatever moment takes nobody
+twice and forgets nobody. The dry run is the same, but for the taking.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+import sqlalchemy as sa
+
+from newsletter.foundation import audit, leases
+from newsletter.foundation.audit import SYSTEM, Actor
+from newsletter.foundation.clock import Clock
+from newsletter.foundation.database import db, locked, look_at, one_at_a_time, transaction
+from newsletter.foundation.errors import NewsletterError
+from newsletter.foundation.secrets import Keys
+from newsletter.foundation.text import one_line
+from newsletter.subscribers import sifting, taking, uploading
+from newsletter.subscribers.columns import Meaning
+from newsletter.subscribers.import_models import (
+    AT_WORK,
+    OVER,
+    Import,
+    ImportMode,
+    ImportRefusal,
+    ImportSeen,
+    ImportState,
+    Outcome,
+    an_import,
+)
+from newsletter.subscribers.models import ConsentEvent, Subscriber, Subscription
+from newsletter.subscribers.tables import CHARSETS, SEPARATORS, Place, Row, rows
+
+BATCH = 1000
+BATCH_OF_FILE = 250
+"""On SQLite, where nobody else writes meanwhile."""
+
+SLICE_SECONDS = 5.0
+"""How long an import is worked on without looking round; a scheduler that is asked to stop waits so long at most."""
+
+LONGEST_PAUSE = 0.05
+
+LIFE = timedelta(minutes=1)
+REFUSALS_KEPT = 100_000
+"""What is beyond is only counted."""
+
+AN_HOUR = (250, 500, 1000, 1500)
+"""How many may be asked. In ten minutes, 1,500 an hour are as many as visitors' forms have before they become wary."""
+
+PROOF_AT_MOST, SOURCE_AT_MOST = 200, 300
+
+
+class ImportNotNow(NewsletterError):
+    """This import is {state}, so that cannot be done any more. Nothing was changed."""
+
+
+class ColumnMissing(NewsletterError):
+    """Choose the column with the e-mail addresses. Nothing was changed."""
+
+
+class ColumnTwice(NewsletterError):
+    """A column can be only one thing: choose “{title}” once. Nothing was changed."""
+
+
+class SourceMissing(NewsletterError):
+    """Say where these people agreed, such as the page or the system they come from. Nothing was changed."""
+
+
+class ProofMissing(NewsletterError):
+    """Say how it can be proved that these people agreed; it is kept with each of them. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a file is to be taken; columns by their numbers, from 0."""
+
+    columns: Mapping[Meaning, int]
+    source: str
+    mode: ImportMode = ImportMode.ASK
+    proof: str = ""
+    slot_id: int | None = None
+    an_hour: int = 1000
+
+
+def read_as(id: int, charset: str, separator: str, has_names: bool | None) -> None:
+    """Read the file in another way, and guess its columns anew. Raises ImportUnknown, ImportNotNow."""
+    with transaction():
+        one = _waiting(id)
+        if charset in CHARSETS:
+            one.charset = charset
+        if separator in SEPARATORS:
+            one.separator = separator
+        found = uploading.look(one).table
+        one.has_names = found.has_names if has_names is None else has_names
+        one.columns = {what.value: at for what, at in found.guessed.items()}
+        one.state = ImportState.UPLOADED
+
+
+def check(id: int, wish: Wish, now: datetime, by: Actor, holder: str = "") -> None:
+    """Begin the dry run; with a `holder`, nobody else works on it.
+
+    Raises ImportUnknown, ImportNotNow, ColumnMissing, ColumnTwice, SourceMissing, ProofMissing.
+    """
+    with transaction():
+        one = _waiting(id)
+        _settle(one, wish)
+        _begin(one, ImportState.CHECKING, now, by, holder)
+
+
+def _waiting(id: int) -> Import:
+    one = locked(Import, an_import(id).id)
+    if one is None or one.state not in (ImportState.UPLOADED, ImportState.CHECKED):
+        raise ImportNotNow(state=one.state if one else "gone")
+    return one
+
+
+def _settle(one: Import, wish: Wish) -> None:
+    if Meaning.ADDRESS not in wish.columns:
+        raise ColumnMissing
+    twice = [at for at, count in Counter(wish.columns.values()).items() if count > 1]
+    if twice:
+        raise ColumnTwice(title=uploading.look(one).table.titles[twice[0]])
+    one.source, one.proof = one_line(wish.source)[:SOURCE_AT_MOST], one_line(wish.proof)[:PROOF_AT_MOST]
+    if not one.source:
+        raise SourceMissing
+    one.mode = wish.mode
+    if one.mode is ImportMode.CONFIRMED and not one.proof:
+        raise ProofMissing
+    one.columns = {what.value: at for what, at in wish.columns.items()}
+    slots = {slot.id for slot in one.newsletter.slots}
+    one.slot_id = wish.slot_id if wish.slot_id in slots else one.newsletter.default_slot.id
+    one.an_hour = wish.an_hour if wish.an_hour in AN_HOUR else AN_HOUR[2]
+
+
+def _begin(one: Import, state: ImportState, now: datetime, by: Actor, holder: str) -> None:
+    one.state, one.by = state, by.name
+    one.octet, one.line, one.counts, one.swept = 0, 1, {}, False
+    one.holder, one.leased_until, one.next_at = holder, now + LIFE if holder else None, None
+
+
+def start(id: int, now: datetime, by: Actor, holder: str = "") -> None:
+    """Begin to take people, after a dry run; with a `holder`, nobody else works on it.
+
+    Raises ImportUnknown, ImportNotNow.
+    """
+    with transaction():
+        one = _waiting(id)
+        if one.state is not ImportState.CHECKED:
+            raise ImportNotNow(state="not tried yet")
+        expected = dict(one.counts)
+        _begin(one, ImportState.RUNNING, now, by, holder)
+        one.started_at = now
+        audit.record(
+            by,
+            "import.start",
+            f"import:{id}",
+            now,
+            newsletter=one.newsletter.slug,
+            file=one.file_name,
+            mode=one.mode,
+            source=one.source,
+            proof=one.proof,
+            expected=expected,
+        )
+
+
+def cancel(id: int, now: datetime, by: Actor) -> bool:
+    """Take nobody more; who was taken stays. What was never started goes with its file. False when it was over."""
+    with transaction():
+        one = locked(Import, an_import(id).id)
+        if one is None or one.state in OVER:
+            return False
+        begun = one.state is ImportState.RUNNING
+        one.state, one.ended_at, one.swept = ImportState.CANCELLED, now, False
+        one.counts = one.counts if begun else {}
+        one.file_gone_at = None if begun else now
+        audit.record(by, "import.cancel", f"import:{id}", now, counts=one.counts)
+    if not begun:
+        uploading.forget_file(id)
+    return True
+
+
+# Working
+
+
+def work_due(clock: Clock, keys: Keys) -> int:
+    """Work a while on each import that is due, and say how many rows were looked at."""
+    holder, done = leases.holder_here(), 0
+    for id in _due(clock.now()):
+        done += work(id, holder, clock, keys, clock.steady() + SLICE_SECONDS)
+    return done
+
+
+def _due(now: datetime) -> list[int]:
+    at_work = sa.and_(
+        Import.state.in_(AT_WORK),
+        sa.or_(Import.next_at.is_(None), Import.next_at <= now),
+        sa.or_(Import.leased_until.is_(None), _runs_out(now)),
+    )
+    over = sa.and_(Import.state.in_(OVER), ~Import.swept)
+    return list(db.session.scalars(sa.select(Import.id).where(sa.or_(at_work, over)).order_by(Import.id)))
+
+
+def _runs_out(now: datetime) -> sa.ColumnElement[bool]:
+    """A lease that ends too late was made by a clock that has been set back since."""
+    return sa.or_(Import.leased_until <= now, Import.leased_until > now + LIFE + leases.MAY_DIFFER)
+
+
+def work(
+    id: int,
+    holder: str,
+    clock: Clock,
+    keys: Keys,
+    until: float = float("inf"),
+    progress: Callable[[Import], None] = lambda one: None,
+) -> int:
+    """Go on with an import as its one holder, until it is over, waits, or the steady clock says so; gives how many
+    rows were looked at. Nothing when somebody else holds it."""
+    if not _lease(id, holder, clock.now()):
+        return 0
+    seen = 0
+    try:
+        _sweep(id)
+        for batch in _Work(id, holder, clock, keys).batches():
+            seen += batch
+            progress(an_import(id))
+            if clock.steady() >= until:
+                break
+    finally:
+        _release(id, holder)
+    return seen
+
+
+def _lease(id: int, holder: str, now: datetime) -> bool:
+    free = sa.or_(Import.leased_until.is_(None), Import.holder == holder, _runs_out(now))
+    with transaction() as session:
+        taken = session.execute(
+            sa.update(Import)
+            .where(Import.id == id, free)
+            .values(holder=holder, leased_until=now + LIFE)
+            .execution_options(synchronize_session=False)
+        )
+    return bool(taken.rowcount)  # type: ignore[attr-defined]
+
+
+def _release(id: int, holder: str) -> None:
+    with transaction() as session:
+        mine = sa.update(Import).where(Import.id == id, Import.holder == holder)
+        session.execute(mine.values(leased_until=None).execution_options(synchronize_session=False))
+
+
+def _sweep(id: int) -> None:
+    """What an earlier run left behind; of one that is over, only what nobody wants to see."""
+    one = an_import(id)
+    if one.swept:
+        return
+    left = [(ImportSeen, ImportSeen.digest)]
+    if one.state in AT_WORK:
+        left.append((ImportRefusal, ImportRefusal.line))  # type: ignore[arg-type]
+    for table, key in left:
+        while uploading.forget_some(table, key, id, uploading.FORGOTTEN_AT_ONCE) == uploading.FORGOTTEN_AT_ONCE:
+            pass
+    with transaction():
+        found = locked(Import, id)
+        assert found is not None
+        found.swept = True
+
+
+class _Work:
+    """One holder's work on an import, from where it stands."""
+
+    def __init__(self, id: int, holder: str, clock: Clock, keys: Keys) -> None:
+        self._id, self._holder, self._clock, self._keys = id, holder, clock, keys
+
+    def batches(self) -> Iterator[int]:
+        """After each batch that was taken, how many rows it had."""
+        one = an_import(self._id)
+        if one.state not in AT_WORK:
+            return
+        place, reader = Place(one.octet, one.line), sifting.Reader(one, self._clock.now(), self._keys)
+        size, table = _size(one), _rows_from(one, place)
+        far = db.engine.dialect.name == "postgresql"
+        ended = False
+        while not ended:
+            batch = list(islice(table, size))
+            ended = len(batch) < size
+            people = [(row, reader.person(row)) for row in batch]
+            began = self._clock.steady()
+            if not self._take(people, place, ended=ended):
+                return
+            if batch:
+                place = batch[-1].after
+            yield len(batch)
+            if self._waits():
+                return
+            if not far:  # let others write
+                time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
+
+    def _waits(self) -> bool:
+        until = an_import(self._id).next_at
+        return until is not None and until > self._clock.now()
+
+    def _take(self, read: list[tuple[Row, sifting.Person | Outcome]], place: Place, *, ended: bool) -> bool:
+        """False when it is not ours to take any more."""
+        now = self._clock.now()
+        with transaction():
+            one_at_a_time("imports")
+            one = locked(Import, self._id)
+            if one is None or one.holder != self._holder or one.state not in AT_WORK:
+                return False
+            if (one.octet, one.line) != place:
+                return False
+            sifted = sifting.sift([(row, what) if isinstance(what, Outcome) else what for row, what in read], one)
+            taken = [person for person, outcome in sifted.people if outcome is Outcome.TAKEN]
+            if taken and one.state is ImportState.RUNNING:
+                self._bring(taken, one, now)
+            self._refuse(sifted, one)
+            self._move(one, sifted, read[-1][0].after if read else place, now)
+            if ended:
+                _end(one, now)
+        return True
+
+    def _bring(self, taken: list[sifting.Person], one: Import, now: datetime) -> None:
+        if one.mode is ImportMode.ASK:
+            taking.ask(taken, one, now, self._keys)
+            one.next_at = now + timedelta(hours=len(taken) / one.an_hour)
+        else:
+            taking.subscribe(taken, one, one.started_at or now)
+            _look_at_times(one.count(Outcome.TAKEN), len(taken))
+
+    def _refuse(self, sifted: sifting.Sifted, one: Import) -> None:
+        found = [(person.row, outcome) for person, outcome in sifted.people if outcome not in GOOD]
+        room = max(0, REFUSALS_KEPT - one.not_taken)
+        refused = [
+            {"import_id": one.id, "line": row.line, "octet": row.octet, "outcome": outcome}
+            for row, outcome in [*found, *sifted.refused][:room]
+        ]
+        if refused:
+            db.session.execute(sa.insert(ImportRefusal), refused)
+
+    def _move(self, one: Import, sifted: sifting.Sifted, after: Place, now: datetime) -> None:
+        outcomes = [outcome for _, outcome in [*sifted.people, *sifted.refused]]
+        one.counts = dict(Counter(one.counts) + Counter(outcome.value for outcome in outcomes))
+        one.octet, one.line = after
+        one.leased_until = now + LIFE
+
+
+GOOD = (Outcome.TAKEN, Outcome.ALREADY)
+
+
+def _size(one: Import) -> int:
+    """So many rows a batch; of those who are asked, what may go out in a minute."""
+    if one.state is ImportState.RUNNING and one.mode is ImportMode.ASK:
+        return max(1, one.an_hour // 60)
+    return BATCH if db.engine.dialect.name == "postgresql" else BATCH_OF_FILE
+
+
+def _rows_from(one: Import, place: Place) -> Iterator[Row]:
+    table = rows(uploading.pieces(one.id, place.octet), uploading.shape_of(one), place)
+    if place.octet == 0 and one.has_names:
+        next(table, None)
+    return table
+
+
+def _look_at_times(before: int, more: int) -> None:
+    """When there are twice as many as the last time, PostgreSQL looks anew at how to find a few of them."""
+    if before.bit_length() < (before + more).bit_length():
+        for table in (Subscriber, Subscription, ConsentEvent, ImportSeen):
+            look_at(table)
+
+
+def _end(one: Import, now: datetime) -> None:
+    one.octet = one.size
+    one.ended_at = now
+    if one.state is ImportState.CHECKING:
+        one.state = ImportState.CHECKED
+        return
+    one.state, one.swept = ImportState.DONE, False
+    audit.record(SYSTEM, "import.done", f"import:{one.id}", now, counts=one.counts, started_by=one.by)
+
+
+# Looking
+
+
+def samples(one: Import, each: int = 5) -> dict[Outcome, list[tuple[int, str]]]:
+    """Of each kind of refusal the first few: the line, and what stands there for an address."""
+    found: dict[Outcome, list[tuple[int, str]]] = {}
+    if one.file_gone_at is not None:
+        return found
+    at = one.columns.get(Meaning.ADDRESS)
+    for outcome in Outcome:
+        if outcome in GOOD or not one.count(outcome):
+            continue
+        of_it = sa.select(ImportRefusal.octet, ImportRefusal.line).where(
+            ImportRefusal.import_id == one.id, ImportRefusal.outcome == outcome
+        )
+        places = [Place(*place) for place in db.session.execute(of_it.order_by(ImportRefusal.line).limit(each))]
+        found[outcome] = [(place.line, _shown(uploading.row_at(one, place), at)) for place in places]
+    return found
+
+
+def _shown(row: Row | None, at: int | None) -> str:
+    if row is None or row.problem:
+        return row.problem if row else ""
+    return one_line(row.cells[at] if at is not None and at < len(row.cells) else " | ".join(row.cells))[:100]
+
+
+def refused(one: Import) -> Iterator[tuple[Row, Outcome]]:
+    """The rows that were not taken, in order, read once more from the file."""
+    found = uploading.rows_at(one.id, uploading.shape_of(one), _refused_lines(one.id))
+    return ((row, Outcome(outcome)) for row, outcome in found)
+
+
+def _refused_lines(id: int) -> Iterator[tuple[int, str]]:
+    after = 0
+    query = sa.select(ImportRefusal.line, ImportRefusal.outcome).where(ImportRefusal.import_id == id)
+    while found := db.session.execute(
+        query.where(ImportRefusal.line > after).order_by(ImportRefusal.line).limit(BATCH)
+    ).all():
+        after = found[-1].line
+        for line, outcome in found:
+            yield line, outcome.value

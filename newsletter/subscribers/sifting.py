@@ -1,0 +1,287 @@
+"""Who of a file's rows may come: nobody who left, bounced, complained, was erased or is not welcome comes back.
+
+Staff, imports and code lift nothing (DESIGN.md, rule 14), so every reason on the suppression list holds, in both modes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from newsletter.foundation.config import the_config
+from newsletter.foundation.database import Prepared, db, insert_into, recordset
+from newsletter.foundation.languages import LANGUAGES
+from newsletter.foundation.secrets import Keys
+from newsletter.foundation.text import one_line, without_apostrophe
+from newsletter.mail import addresses
+from newsletter.mail.addresses import AddressInvalid
+from newsletter.mail.suppression import Suppression, SuppressionReason
+from newsletter.newsletters import calendar
+from newsletter.newsletters.models import Newsletter
+from newsletter.subscribers import asking, columns, transfer, uploading
+from newsletter.subscribers.columns import Meaning
+from newsletter.subscribers.consent import TO
+from newsletter.subscribers.import_models import Import, ImportMode, ImportSeen, Outcome
+from newsletter.subscribers.models import (
+    BlockedAddress,
+    ConsentEvent,
+    ConsentKind,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+from newsletter.subscribers.tables import Row, cell, word
+
+WHY_NOT = {
+    SuppressionReason.COMPLAINT: Outcome.COMPLAINED,
+    SuppressionReason.ERASURE: Outcome.ERASED,
+    SuppressionReason.BY_HAND: Outcome.BY_HAND,
+    SuppressionReason.LEFT: Outcome.LEFT,
+    SuppressionReason.HARD_BOUNCE: Outcome.BOUNCED,
+}
+"""The weightiest first, for who has several."""
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""Nobody agreed to an e-mail before; such a date is a program's zero."""
+
+
+class Person(NamedTuple):
+    """A row that has an address. `given` is what it says about when they agreed, and `given_at` what that means."""
+
+    row: Row
+    address: str
+    normalised: str
+    address_hash: str
+    slot_id: int
+    language: str
+    source: str
+    ip: str | None
+    given: str
+    given_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """A batch, each row with what becomes of it."""
+
+    people: Sequence[tuple[Person, Outcome]]
+    refused: Sequence[tuple[Row, Outcome]]
+
+
+class Reader:
+    """Makes people of rows, by the columns that were chosen."""
+
+    def __init__(self, one: Import, now: datetime, keys: Keys) -> None:
+        chosen = columns.from_words(one.columns)
+        self._address = chosen.get(Meaning.ADDRESS)
+        self._slot, self._language = chosen.get(Meaning.SLOT), chosen.get(Meaning.LANGUAGE)
+        self._date, self._source, self._ip = (chosen.get(m) for m in (Meaning.DATE, Meaning.SOURCE, Meaning.IP))
+        self._state, self._state_name = chosen.get(Meaning.STATE), ""
+        if self._state is not None:
+            self._state_name = word(uploading.look(one).table.titles[self._state])
+        self._wants_confirmed = one.mode is ImportMode.CONFIRMED
+        self._against = lru_cache(1000)(self._says_against)
+        self._otherwise, self._now, self._keys = one.source, now, keys
+        self._refuses_disposable = the_config().sign_up.refuse_disposable
+        self.slot_for = lru_cache(1000)(slots(one.newsletter, one.slot_id, now))
+
+    def person(self, row: Row) -> Person | Outcome:
+        if row.problem:
+            return Outcome.UNREADABLE
+        cells = row.cells
+        try:
+            address, normalised = addresses.read(without_apostrophe(cell(cells, self._address)))
+        except AddressInvalid:
+            return Outcome.INVALID
+        if self._state is not None and (why_not := self._against(cell(cells, self._state))) is not None:
+            return why_not
+        if self._refuses_disposable and addresses.is_disposable(address):
+            return Outcome.DISPOSABLE
+        given = cell(cells, self._date)
+        return Person(
+            row,
+            address,
+            normalised,
+            self._keys.address_hash(normalised),
+            self.slot_for(cell(cells, self._slot)),
+            _language(cell(cells, self._language)),
+            one_line(cell(cells, self._source))[:1000] or self._otherwise,
+            columns.ip(cell(cells, self._ip)) if self._ip is not None else None,
+            one_line(given)[:40],
+            self._moment(given),
+        )
+
+    def _says_against(self, said: str) -> Outcome | None:
+        """Nobody comes back because of a word that we do not know, and who never confirmed has not confirmed."""
+        if self._wants_confirmed and word(said) in transfer.UNCONFIRMED:
+            return Outcome.UNCLEAR
+        try:
+            reason = transfer.against(word(said), self._state_name)
+        except ValueError:
+            return Outcome.UNCLEAR
+        return WHY_NOT[reason] if reason else None
+
+    def _moment(self, given: str) -> datetime | None:
+        found = columns.moment(given) if given else None
+        return found if found and EARLIEST <= found <= self._now else None
+
+
+def _language(text: str) -> str:
+    """Of those that we have; else empty, which is the newsletter's."""
+    code = text[:2].lower()
+    return code if code in LANGUAGES and not text[2:3].isalpha() else ""
+
+
+class slots:  # noqa: N801 - it is called like the function that it is
+    """The slot that a cell means: its time and zone as an export writes them, or a zone of the world; else the usual
+    one."""
+
+    def __init__(self, published: Newsletter, usual: int | None, now: datetime) -> None:
+        self._slots = sorted(published.slots, key=lambda one: not one.is_default)
+        self._usual = usual if usual in {one.id for one in self._slots} else published.default_slot.id
+        self._known = {f"{one.local_time:%H:%M} {one.zone}".lower(): one.id for one in self._slots}
+        self._known |= {one.label.lower(): one.id for one in self._slots}
+        self._zones = [one.zone for one in self._slots]
+        self._now = now
+
+    def __call__(self, text: str) -> int:
+        if not text:
+            return self._usual
+        if (known := self._known.get(text.lower())) is not None:
+            return known
+        nearest = calendar.nearest_zone(text, self._zones, self._now)
+        return self._usual if nearest is None else self._slots[nearest].id
+
+
+def sift(rows: Sequence[Person | tuple[Row, Outcome]], one: Import) -> Sifted:
+    """Decide about a batch, in the caller's transaction; readers who are there stay as they are until it ends."""
+    refused = [row for row in rows if not isinstance(row, Person)]
+    people = [row for row in rows if isinstance(row, Person)]
+    first, doubled = _once(people, one.id)
+    return Sifted(_decided(first, one.newsletter_id), [*refused, *((each.row, Outcome.DOUBLED) for each in doubled)])
+
+
+def _once(people: Sequence[Person], import_id: int) -> tuple[list[Person], list[Person]]:
+    """Each address the first time that it stands in the file, and those that stood in it before."""
+    new = {_digest(each): each for each in reversed(people)}
+    if not new:
+        return [], []
+    made = _SEEN(db.session.connection(), import_id=import_id, given=json.dumps([{"digest": one} for one in new]))
+    fresh = {row.digest for row in made}
+    first = [each for each in people if _digest(each) in fresh and new[_digest(each)] is each]
+    chosen = set(map(id, first))
+    return first, [each for each in people if id(each) not in chosen]
+
+
+def _digest(each: Person) -> str:
+    return each.address_hash[:24]
+
+
+def _decided(people: Sequence[Person], newsletter_id: int) -> list[tuple[Person, Outcome]]:
+    if not people:
+        return []
+    facts = _facts(people, newsletter_id)
+    return [(each, facts.outcome(each)) for each in people]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a batch. `reading` are the states of those who are readers of any newsletter."""
+
+    reading: Mapping[str, SubscriptionState | None]
+    suppressed: Mapping[str, Outcome]
+    moved: frozenset[str]
+    blocked: frozenset[str]
+
+    def outcome(self, each: Person) -> Outcome:
+        if each.address_hash in self.suppressed:
+            return self.suppressed[each.address_hash]
+        if (state := self.reading.get(each.normalised)) is not None:
+            return Outcome.ALREADY if state is SubscriptionState.ACTIVE else Outcome.LEFT
+        if each.address_hash in self.moved and each.normalised not in self.reading:
+            return Outcome.MOVED
+        if self.blocked and not self.blocked.isdisjoint(asking.patterns_of(each.address)):
+            return Outcome.BLOCKED
+        return Outcome.TAKEN
+
+
+def _facts(people: Sequence[Person], newsletter_id: int) -> _Facts:
+    """Readers are asked for first, and kept from being erased meanwhile: who was erased before that is suppressed by
+    now."""
+    on = db.session.connection()
+    given = json.dumps([{"normalised": each.normalised, "address_hash": each.address_hash} for each in people])
+    reading = {row.normalised: row.state for row in _READING(on, newsletter_id=newsletter_id, given=given)}
+    found: dict[str, Outcome] = {}
+    suppressed = {(row.address_hash, row.reason) for row in _SUPPRESSED(on, given=given)}
+    for reason, outcome in reversed(WHY_NOT.items()):
+        found |= {hashed: outcome for hashed, why in suppressed if why is reason}
+    moved = frozenset(row.address_hash for row in _MOVED(on, given=given))
+    return _Facts(reading, found, moved, _blocked(people))
+
+
+def _given(dialect: str) -> sa.Subquery:
+    return recordset(dialect, "given", normalised=sa.String(), address_hash=sa.String())
+
+
+@Prepared
+def _READING(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
+    given = _given(dialect)
+    here = sa.and_(
+        Subscription.subscriber_id == Subscriber.id, Subscription.newsletter_id == sa.bindparam("newsletter_id")
+    )
+    return (
+        sa.select(Subscriber.normalised, Subscription.state)
+        .join_from(given, Subscriber, Subscriber.normalised == given.c.normalised)
+        .outerjoin(Subscription, here)
+        .with_for_update(read=True, of=Subscriber)
+    )
+
+
+@Prepared
+def _SUPPRESSED(dialect: str) -> sa.Executable:  # noqa: N802
+    given = _given(dialect)
+    return sa.select(Suppression.address_hash, Suppression.reason).join_from(
+        given, Suppression, Suppression.address_hash == given.c.address_hash
+    )
+
+
+@Prepared
+def _MOVED(dialect: str) -> sa.Executable:  # noqa: N802
+    """Their readers have another address now."""
+    given = _given(dialect)
+    return sa.select(ConsentEvent.address_hash).join_from(
+        given,
+        ConsentEvent,
+        sa.and_(
+            ConsentEvent.address_hash == given.c.address_hash,
+            ConsentEvent.kind == ConsentKind.CHANGED,
+            ConsentEvent.note == TO,
+        ),
+    )
+
+
+@Prepared
+def _SEEN(dialect: str) -> sa.Executable:  # noqa: N802
+    given = recordset(dialect, "given", digest=sa.String())
+    rows = sa.select(sa.bindparam("import_id", type_=sa.Integer), given.c.digest).where(sa.true())
+    seen = insert_into(ImportSeen).from_select(["import_id", "digest"], rows)
+    return seen.on_conflict_do_nothing().returning(ImportSeen.digest)
+
+
+def _blocked(people: Sequence[Person]) -> frozenset[str]:
+    """The patterns on the blocklist that some of them may fall under. Mostly the list is empty."""
+    if db.session.scalar(sa.select(BlockedAddress.id).limit(1)) is None:
+        return frozenset()
+    asked: set[str] = set().union(*(asking.patterns_of(each.address) for each in people))
+    found: list[Any] = []
+    wanted = sorted(asked)
+    for start in range(0, len(wanted), 500):
+        some = BlockedAddress.pattern.in_(wanted[start : start + 500])
+        found += db.session.scalars(sa.select(BlockedAddress.pattern).where(some))
+    return frozenset(found)

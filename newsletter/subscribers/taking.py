@@ -1,0 +1,131 @@
+"""What becomes of the people of an import: readers at once, by a few statements for a thousand; or a request each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from newsletter.foundation.audit import COMMAND
+from newsletter.foundation.database import Prepared, db, insert_into, recordset
+from newsletter.foundation.secrets import Keys
+from newsletter.newsletters.models import lock_slot
+from newsletter.subscribers import signing_up
+from newsletter.subscribers.consent import Origin
+from newsletter.subscribers.import_models import Import
+from newsletter.subscribers.models import (
+    ConsentEvent,
+    ConsentKind,
+    RequestOrigin,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+from newsletter.subscribers.sifting import Person
+from newsletter.subscribers.signing_up import Wishes
+
+
+def subscribe(people: Sequence[Person], one: Import, now: datetime) -> None:
+    """They read from now on, in the caller's transaction. They get no welcome, for to them nothing has begun.
+
+    Readers come before the slot's lock, as when somebody confirms, so that the two never wait for each other.
+    """
+    on = db.session.connection()
+    known = {
+        "newsletter_id": one.newsletter_id,
+        "now": now,
+        "by": one.by,
+        "given": json.dumps([_told(each, one, now, on.dialect.name) for each in people]),
+    }
+    _READERS(on, **_only(known, "now", "given"))
+    for slot_id in sorted({each.slot_id for each in people}):
+        lock_slot(slot_id, shared=True)
+    _SUBSCRIPTIONS(on, **_only(known, "newsletter_id", "now", "given"))
+    _CONSENT(on, **_only(known, "newsletter_id", "by", "given"))
+
+
+def _only(known: dict[str, object], *names: str) -> dict[str, object]:
+    return {name: known[name] for name in names}
+
+
+def _told(each: Person, one: Import, now: datetime, dialect: str) -> dict[str, object]:
+    return {
+        "address": each.address,
+        "normalised": each.normalised,
+        "address_hash": each.address_hash,
+        "language": each.language,
+        "slot_id": each.slot_id,
+        "source": each.source,
+        "ip": each.ip,
+        "note": note(each, one),
+        "at": _stored(each.given_at or now, dialect),
+    }
+
+
+def note(each: Person, one: Import) -> str:
+    """What the proof of consent says beside its columns."""
+    given = f"; given {each.given}" if each.given else "; date not given"
+    return f"import {one.id}{given}; {one.proof}".removesuffix("; ")[:300]
+
+
+def _stored(at: datetime, dialect: str) -> str:
+    """As the database takes it out of JSON."""
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}{'+00:00' if dialect == 'postgresql' else ''}"
+
+
+def _given(dialect: str) -> sa.Subquery:
+    words = dict.fromkeys(("address", "normalised", "address_hash", "language", "source", "ip", "note"), sa.String())
+    return recordset(dialect, "given", slot_id=sa.Integer(), at=ConsentEvent.at.type, **words)
+
+
+@Prepared
+def _READERS(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
+    """Always in the same order, so that two who do so wait for each other and not in a circle."""
+    given = _given(dialect)
+    names = ("address", "normalised", "address_hash", "language")
+    columns = [*(given.c[name] for name in names), sa.bindparam("now", type_=Subscriber.created_at.type)]
+    rows = sa.select(*columns).where(sa.true()).order_by(given.c.normalised)
+    return insert_into(Subscriber).from_select([*names, "created_at"], rows).on_conflict_do_nothing()
+
+
+@Prepared
+def _SUBSCRIPTIONS(dialect: str) -> sa.Executable:  # noqa: N802
+    given, now = _given(dialect), sa.bindparam("now", type_=Subscription.confirmed_at.type)
+    columns = {
+        "subscriber_id": Subscriber.id,
+        "newsletter_id": sa.bindparam("newsletter_id", type_=sa.Integer),
+        "slot_id": given.c.slot_id,
+        "state": sa.literal(SubscriptionState.ACTIVE.value),
+        "confirmed_at": now,
+        "welcomed_at": now,
+    }
+    rows = sa.select(*columns.values()).join_from(given, Subscriber, Subscriber.normalised == given.c.normalised)
+    made = insert_into(Subscription).from_select(list(columns), rows.where(sa.true()).order_by(Subscriber.id))
+    return made.on_conflict_do_nothing()
+
+
+@Prepared
+def _CONSENT(dialect: str) -> sa.Executable:  # noqa: N802
+    given = _given(dialect)
+    columns = {
+        "address_hash": given.c.address_hash,
+        "newsletter_id": sa.bindparam("newsletter_id", type_=sa.Integer),
+        "kind": sa.literal(ConsentKind.IMPORTED.value),
+        "at": given.c.at,
+        "by": sa.bindparam("by", type_=sa.String),
+        "ip": given.c.ip,
+        "page_url": given.c.source,
+        "note": given.c.note,
+    }
+    return sa.insert(ConsentEvent).from_select(list(columns), sa.select(*columns.values()))
+
+
+def ask(people: Sequence[Person], one: Import, now: datetime, keys: Keys) -> None:
+    """Each is asked as by the form, in the caller's transaction: a mail with a button, and nothing before it."""
+    kind = RequestOrigin.COMMAND if one.by == COMMAND.name else RequestOrigin.STAFF
+    for each in people:
+        wishes = Wishes([one.newsletter.slug], [each.slot_id], language=each.language)
+        origin = Origin(ip=each.ip, page_url=each.source)
+        signing_up.write(wishes, each.address, kind, origin, now, keys, by=one.by, note=note(each, one))
