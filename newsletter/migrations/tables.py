@@ -10,22 +10,35 @@ from newsletter.newsletters import models as newsletters
 from newsletter.staff import models as staff
 from newsletter.stories import models as stories
 from newsletter.stories import pictures
+from newsletter.subscribers import desk_models as readers_desk
 from newsletter.subscribers import models as subscribers
 
 METADATA = Base.metadata
 
+WHERE_IT_CAN = ("ix_subscribers_parts", "ix_subscribers_written")
+"""Indexes that only PostgreSQL has, and only where it has pg_trgm; no model names them."""
+
+
+def is_compared(_thing: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+    """Alembic's `include_object`: what a database must have exactly as the models say."""
+    return not (kind == "index" and name in WHERE_IT_CAN)
+
+
 __all__ = [
     "METADATA",
+    "WHERE_IT_CAN",
     "alerts",
     "audit",
     "bounces",
     "delivery",
     "editions",
     "installation",
+    "is_compared",
     "leases",
     "newsletters",
     "outbox",
     "pictures",
+    "readers_desk",
     "staff",
     "stories",
     "subscribers",

@@ -12,6 +12,7 @@ from newsletter.delivery.bounce_models import bounce, newsletters_of_bounce
 from newsletter.editions.models import edition
 from newsletter.newsletters.models import newsletter
 from newsletter.stories.models import newsletters_of_story, story
+from newsletter.subscribers.desk_models import bulk_act, segment
 from newsletter.subscribers.models import subscriber
 
 Place = Callable[[Mapping[str, Any]], Iterable[int]]
@@ -40,9 +41,19 @@ def of_newsletter(at: Mapping[str, Any]) -> Iterable[int]:
     return {newsletter(at["slug"]).id}
 
 
+def of_segment(at: Mapping[str, Any]) -> Iterable[int]:
+    return segment(at["id"]).newsletter_ids or ()
+
+
+def of_act(at: Mapping[str, Any]) -> Iterable[int]:
+    return bulk_act(at["id"]).newsletter_ids or ()
+
+
 PLACES: dict[str, Place] = {
     f"/admin/editions/{NUMBER}": of_edition,
     f"/admin/subscribers/{NUMBER}": of_subscriber,
+    f"/admin/segments/{NUMBER}": of_segment,
+    f"/admin/many/{NUMBER}": of_act,
     f"/admin/stories/{NUMBER}": of_story,
     f"/admin/bounces/{NUMBER}": of_bounce,
     f"/admin/bounces/editions/{NUMBER}": of_edition,

@@ -21,7 +21,7 @@ from newsletter.foundation import database
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import COMMAND, AuditRecord, record
 from newsletter.foundation.database import DatabaseNotMigrated, DatabaseUnreachable, db, locked, transaction, violated
-from newsletter.migrations.tables import METADATA
+from newsletter.migrations.tables import METADATA, is_compared
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import Newsletter
 from newsletter.newsletters.settings import NewNewsletter
@@ -35,6 +35,7 @@ from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import House
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
+EXACTLY = {"compare_type": True, "compare_server_default": True, "include_object": is_compared}
 
 
 def alert(key: str, at: datetime = NOON) -> Alert:
@@ -277,7 +278,7 @@ def test_an_audit_record_stands_or_falls_with_what_it_tells_of(either_house: Hou
 def test_the_migrations_make_exactly_the_tables_of_the_models(either_database: str) -> None:
     engine = sa.create_engine(either_database)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(connection, opts=EXACTLY)
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
@@ -302,7 +303,7 @@ def test_what_sending_needed_anew_can_be_taken_back(either_database: str, tmp_pa
             assert one_daily(connection) == ["subscriber_id", "newsletter_id", "local_date"]
         database.upgrade(engine)
         with engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+            assert compare_metadata(MigrationContext.configure(connection, opts=EXACTLY), METADATA) == []
             assert one_daily(connection) == ["local_date", "newsletter_id", "subscriber_id"]
 
 
