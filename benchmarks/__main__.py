@@ -1,4 +1,4 @@
-"""python -m benchmarks send|desk|signup [--readers N] [--rounds N] [--json] …; `all` rewrites docs/performance.md."""
+"""python -m benchmarks send|desk|admin|signup [--readers N] [--rounds N] [--json] …; `all` rewrites the tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import desk, pages, send, signup
+from benchmarks import admin, desk, pages, send, signup
 from benchmarks.figures import Figures
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
         send.sized(wanted.readers, to_the_most=wanted.growth), wanted.rounds, wanted.parts
     ),
     "desk": lambda wanted: desk.measure(desk.Size(wanted.stories, wanted.sources, wanted.pools), wanted.rounds),
+    "admin": lambda wanted: admin.measure(wanted.readers),
     "signup": lambda wanted: signup.measure(wanted.sign_ups, wanted.pairs, wanted.rounds, wanted.readers or 0),
 }
 POOLS = Path(__file__).parents[2] / "shared" / "data" / "stories" / "pools"
