@@ -15,18 +15,18 @@ from newsletter.subscribers import models as subscribers
 
 METADATA = Base.metadata
 
-WHERE_IT_CAN = ("ix_subscribers_parts", "ix_subscribers_written")
-"""Indexes that only PostgreSQL has, and only where it has pg_trgm; no model names them."""
+ONLY_POSTGRESQL = ("ix_subscribers_parts", "ix_subscribers_written", "ix_outbox_mails_recipient")
+"""Indexes of expressions, the first two only where there is pg_trgm; no model names them."""
 
 
 def is_compared(_thing: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
     """Alembic's `include_object`: what a database must have exactly as the models say."""
-    return not (kind == "index" and name in WHERE_IT_CAN)
+    return not (kind == "index" and name in ONLY_POSTGRESQL)
 
 
 __all__ = [
     "METADATA",
-    "WHERE_IT_CAN",
+    "ONLY_POSTGRESQL",
     "alerts",
     "audit",
     "bounces",

@@ -357,10 +357,17 @@ def _is_read_in(language: str, newsletter_id: int) -> sa.ColumnElement[bool]:
 
 
 def active_counts() -> dict[int, int]:
-    """How many active subscriptions each newsletter has, by its id."""
-    rows = db.session.execute(
-        sa.select(Subscription.newsletter_id, sa.func.count())
+    """How many active subscriptions each newsletter has, by its id. They are counted by slot, for which an index is
+    enough."""
+    by_slot = (
+        sa.select(Subscription.slot_id, sa.func.count().label("active"))
         .where(Subscription.state == SubscriptionState.ACTIVE)
-        .group_by(Subscription.newsletter_id)
+        .group_by(Subscription.slot_id)
+        .subquery()
     )
-    return {row[0]: row[1] for row in rows}
+    rows = db.session.execute(
+        sa.select(Slot.newsletter_id, sa.func.sum(by_slot.c.active))
+        .join(by_slot, by_slot.c.slot_id == Slot.id)
+        .group_by(Slot.newsletter_id)
+    )
+    return {row[0]: int(row[1]) for row in rows}

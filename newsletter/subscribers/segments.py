@@ -327,11 +327,12 @@ def readers(
 def count(conditions: Sequence[Condition], now: datetime, among: Among, at_most: int | None = None) -> int:
     """How many they are, or `at_most` where there are more. Raises ConditionsOutdated."""
     of_person, of_subscription = _clauses(conditions, now, among)
-    if of_subscription and not of_person:
+    if of_subscription:
         found = sa.select(Subscription.subscriber_id).where(*of_subscription)
+        found = found.join(Subscriber).where(*of_person) if of_person else found
         found = found if _is_of_one(conditions, among) else found.distinct()
     else:
-        found = sa.select(Subscriber.id).where(*matching(conditions, now, among))
+        found = sa.select(Subscriber.id).where(*of_person)
     return db.session.scalar(sa.select(sa.func.count()).select_from(found.limit(at_most).subquery())) or 0
 
 

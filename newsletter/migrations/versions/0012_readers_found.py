@@ -25,6 +25,7 @@ def upgrade() -> None:
     _notes_and_segments()
     _bulk()
     if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE INDEX ix_outbox_mails_recipient ON outbox_mails (lower(recipient))")
         _parts_of_addresses()
 
 
