@@ -191,7 +191,7 @@ def deliveries_to(
     """The latest mails of editions to one person, of some newsletters or of all, continuing below the edition `before`.
 
     The ledger has no index by reader, so it is asked by edition and reader, one edition after the other until there are
-    enough; the whole of a year takes as long as a page.
+    enough.
     """
     theirs = sa.and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == subscriber_id)
     query = sa.select(Delivery).join(Edition, theirs).where(Edition.frozen_at.is_not(None))

@@ -81,7 +81,7 @@ class Subscription(Base):
     __table_args__ = (
         sa.UniqueConstraint("subscriber_id", "newsletter_id"),
         sa.Index(None, "slot_id", "state"),
-        sa.Index(None, "newsletter_id", "subscriber_id"),
+        sa.Index(None, "newsletter_id", "state", "subscriber_id"),
         sa.Index(None, "origin", "subscriber_id"),
         sa.Index(None, "confirmed_at"),
         sa.Index(

@@ -52,9 +52,8 @@ def _readers() -> None:
         " ORDER BY consent_events.at DESC, consent_events.id DESC LIMIT 1), 'unknown')"
     )
     with op.batch_alter_table("subscriptions") as found:
-        found.create_index(found.f("ix_subscriptions_newsletter_id_subscriber_id"), ["newsletter_id", "subscriber_id"])
-        found.create_index(found.f("ix_subscriptions_origin_subscriber_id"), ["origin", "subscriber_id"])
-        found.create_index(found.f("ix_subscriptions_confirmed_at"), ["confirmed_at"])
+        for columns in (["newsletter_id", "state", "subscriber_id"], ["origin", "subscriber_id"], ["confirmed_at"]):
+            found.create_index(found.f(f"ix_subscriptions_{'_'.join(columns)}"), columns)
         for name, column in (("left", "unsubscribed_at"), ("paused", "paused_until")):
             some = sa.text(f"{column} IS NOT NULL")
             found.create_index(f"ix_subscriptions_{name}", [column], sqlite_where=some, postgresql_where=some)
