@@ -1,5 +1,5 @@
-"""python -m benchmarks send|desk|signup|transfer [--readers N] [--rounds N] [--json] …; `all` renews the tables of
-docs/performance.md."""
+"""python -m benchmarks send|desk|admin|signup|transfer [--readers N] [--rounds N] [--json] …; `all` renews the tables
+of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import desk, pages, send, signup, transfer
+from benchmarks import admin, desk, pages, send, signup, transfer
 from benchmarks.figures import Figures
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
         send.sized(wanted.readers, to_the_most=wanted.growth), wanted.rounds, wanted.parts
     ),
     "desk": lambda wanted: desk.measure(desk.Size(wanted.stories, wanted.sources, wanted.pools), wanted.rounds),
+    "admin": lambda wanted: admin.measure(wanted.readers),
     "signup": lambda wanted: signup.measure(wanted.sign_ups, wanted.pairs, wanted.rounds, wanted.readers or 0),
     "transfer": lambda wanted: transfer.measure(wanted.readers or transfer.READERS),
 }

@@ -116,11 +116,11 @@ def _edition(published: Newsletter, number: int) -> Edition:
         start_by=ALWAYS,
         finish_by=ALWAYS,
         created_at=NOW,
-        revisions=[_revision()],
+        revisions=[revision()],
     )
 
 
-def _revision() -> Revision:
+def revision() -> Revision:
     items = [
         Item(
             position=position,

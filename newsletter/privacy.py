@@ -18,7 +18,9 @@ from newsletter.foundation.secrets import Keys
 from newsletter.mail import addresses, outbox, suppression
 from newsletter.mail.outbox import OutboxMail
 from newsletter.mail.suppression import SuppressionReason
+from newsletter.newsletters.models import Slot
 from newsletter.subscribers.consent import READER, Origin, remember
+from newsletter.subscribers.desk_models import BulkChange, SubscriberNote, changes_to, notes_about
 from newsletter.subscribers.models import (
     ConsentEvent,
     ConsentKind,
@@ -52,6 +54,9 @@ def about(subscriber_id: int) -> dict[str, Any]:
         "editions": [_delivery(one) for one in deliveries_to(subscriber_id, EVERY)],
         "mails": [_mail(one) for one in outbox.mails_to(reader.address, EVERY)],
         "came_back": [_bounce(one) for one in bounces_of(subscriber_id, EVERY)],
+        "last_came_back": reader.bounced_at.isoformat() if reader.bounced_at else None,
+        "notes": [_staff_note(one) for one in reversed(notes_about(subscriber_id))],
+        "changed_with_many": [_change(one) for one in changes_to(subscriber_id)],
         "never_mailed_because": sorted(suppression.reasons(reader.address_hash)),
     }
 
@@ -62,6 +67,7 @@ def _subscription(one: Subscription) -> dict[str, Any]:
         "state": one.state,
         "time": one.slot.label,
         "confirmed": one.confirmed_at.isoformat(),
+        "came_by": one.origin,
         "left": one.unsubscribed_at.isoformat() if one.unsubscribed_at else None,
         "paused_until": one.paused_until.isoformat() if one.paused_until else None,
     }
@@ -131,6 +137,21 @@ def _bounce(one: Bounce) -> dict[str, Any]:
     return {"at": one.received_at.isoformat(), "what": one.kind, "done": one.deed, "said": one.diagnostic or None}
 
 
+def _staff_note(one: SubscriberNote) -> dict[str, Any]:
+    return {"at": one.at.isoformat(), "by": one.by, "text": one.text}
+
+
+def _change(one: BulkChange) -> dict[str, Any]:
+    """What it was before, as long as it can be put back."""
+    subscription, slot = db.session.get_one(Subscription, one.subscription_id), db.session.get(Slot, one.slot_id)
+    return {
+        "at": one.at.isoformat(),
+        "newsletter": subscription.newsletter.name,
+        "time_before": slot.label if slot else None,
+        "paused_until_before": one.paused_until.isoformat() if one.paused_until else None,
+    }
+
+
 def _forget_bounces(reader: Subscriber, theirs: Collection[str]) -> None:
     """What came back from them or names them, by its columns or in the mail that is kept, and what was passed on."""
     about = sa.or_(
@@ -193,7 +214,10 @@ def erase(subscriber_id: int, origin: Origin, now: datetime, keys: Keys, by: Act
         _forget_bounces(reader, {reader.address.lower(), reader.normalised, *former})
         for address in (reader.address, *former):
             session.execute(sa.delete(OutboxMail).where(outbox.is_to(address)))
-        session.execute(sa.update(Delivery).where(Delivery.subscriber_id == subscriber_id).values(last_reply=None))
+        went_out = sa.select(Edition.id).where(Edition.frozen_at.is_not(None))
+        copies = Delivery.edition_id.in_(went_out), Delivery.subscriber_id == subscriber_id  # which is indexed
+        session.execute(sa.update(Delivery).where(*copies).values(last_reply=None))
+        session.execute(sa.delete(SubscriberNote).where(SubscriberNote.subscriber_id == subscriber_id))
         if by is not None:
             audit.record(by, "subscriber.erase", f"address:{reader.address_hash[:16]}", now)
         session.delete(reader)

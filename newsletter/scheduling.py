@@ -34,7 +34,7 @@ from newsletter.newsletters.models import Approval, newsletters
 from newsletter.staff import alerting
 from newsletter.stories import collecting, health
 from newsletter.stories.fetching import Fetcher
-from newsletter.subscribers import growing, importing
+from newsletter.subscribers import bulk, growing, importing
 from newsletter.subscribers.mails import sender_of
 
 BEAT_SECONDS = 5
@@ -69,6 +69,7 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
         Tick("send", 5, releasing.release_due),
         Tick("drafts", 10, proposing.propose_due),
         Tick("count", 5, counting.count_due),
+        Tick("bulk", 2, bulk.work_due),
         Tick("bounces", 60, bounces.poll_due),
         Tick("watch", 60, watching.watch),
         Tick("alerts", 20, _alerts),

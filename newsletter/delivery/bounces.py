@@ -89,6 +89,7 @@ def _receive(found: Returned, octets: bytes, now: datetime, do: Deeds | None = N
         case.row.kind = _kind(case)
         session.add(case.row)
         session.flush()
+        _mark_reader(case)
         case.row.deed = (do or DEEDS[case.row.kind])(case)
         case.row.needs_staff = case.row.deed is Deed.STAFF
         if case.row.deed in (Deed.STAFF, Deed.PASSED_ON):
@@ -135,6 +136,13 @@ def _row(found: Returned, owner: Owner | None, now: datetime) -> Bounce:
         edition_id=owner.edition_id if owner else None,
         subscriber_id=owner.subscriber.id if owner and owner.subscriber else None,
     )
+
+
+def _mark_reader(case: Case) -> None:
+    """Who looks for readers whose mails come back asks the readers, not the mails, which are kept for 90 days."""
+    owner = case.owner
+    if owner and owner.subscriber and not owner.moved and case.row.kind in (Kind.HARD, Kind.SOFT):
+        owner.subscriber.bounced_at = case.now
 
 
 def _kind(case: Case) -> Kind:

@@ -30,6 +30,7 @@ from newsletter.foundation.retention import Kept, forget
 from newsletter.mail.outbox import OutboxMail, OutboxState
 from newsletter.staff.models import Invitation, SignInFailure, SignInLink, SpentPrompt, StaffSession
 from newsletter.subscribers import housekeeping, uploading
+from newsletter.subscribers.desk_models import BulkChange
 from newsletter.subscribers.models import SpentChallenge
 
 NAME = "housekeeping"
@@ -37,6 +38,7 @@ DONE = OutboxMail.state != OutboxState.PENDING
 
 RETENTION = (
     housekeeping.REQUESTS,
+    Kept(BulkChange, BulkChange.at, timedelta(days=3)),
     Kept(SpentChallenge, SpentChallenge.expires_at, timedelta()),
     Kept(SignInFailure, SignInFailure.at, timedelta(days=1)),
     Kept(OutboxMail, OutboxMail.created_at, timedelta(days=30), (DONE,)),

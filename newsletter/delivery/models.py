@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.editions.models import Edition
 from newsletter.foundation.audit import AuditRecord
 from newsletter.foundation.database import Base, db, words
 
@@ -184,16 +185,21 @@ def skips_of(edition_id: int) -> dict[SkipReason, int]:
     return {reason: count for reason, count in rows if reason}
 
 
-def deliveries_to(subscriber_id: int, limit: int = 50) -> list[Delivery]:
-    """The latest mails of editions to one person."""
-    return list(
-        db.session.scalars(
-            sa.select(Delivery)
-            .where(Delivery.subscriber_id == subscriber_id)
-            .order_by(Delivery.local_date.desc(), Delivery.id.desc())
-            .limit(limit)
-        )
-    )
+def deliveries_to(
+    subscriber_id: int, limit: int = 50, *, before: int | None = None, among: Collection[int] | None = None
+) -> list[Delivery]:
+    """The latest mails of editions to one person, of some newsletters or of all, continuing below the edition `before`.
+
+    The ledger has no index by reader, so it is asked by edition and reader, one edition after the other until there are
+    enough.
+    """
+    theirs = sa.and_(Delivery.edition_id == Edition.id, Delivery.subscriber_id == subscriber_id)
+    query = sa.select(Delivery).join(Edition, theirs).where(Edition.frozen_at.is_not(None))
+    if among is not None:
+        query = query.where(Edition.newsletter_id.in_(among))
+    if before is not None:
+        query = query.where(Edition.id < before)
+    return list(db.session.scalars(query.order_by(Edition.id.desc()).limit(limit)))
 
 
 class Rate(Base):

@@ -258,7 +258,8 @@ def recent_editions(
         query = query.where(Edition.newsletter_id.in_(among))
     if newsletter_id is not None:
         query = query.where(Edition.newsletter_id == newsletter_id)
-    return db.session.scalars(query).all()
+    subjects = sa.orm.selectinload(Edition.revisions).lazyload(Revision.items)
+    return db.session.scalars(query.options(subjects)).all()
 
 
 def editions_in(*states: EditionState) -> Sequence[Edition]:

@@ -28,7 +28,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from newsletter.foundation.errors import CannotStart
+from newsletter.foundation.clock import the_clock
+from newsletter.foundation.errors import CannotStart, NewsletterError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 WRITES = "newsletter_writes"
@@ -50,6 +51,10 @@ class DatabaseTooNew(CannotStart):
 
 class DatabaseUnreachable(CannotStart):
     """The database does not answer: {cause}"""
+
+
+class TookTooLong(NewsletterError):
+    """The database was given {seconds} seconds for this and needs more. Nothing was changed; ask for less at once."""
 
 
 class NaiveTime(TypeError):
@@ -182,6 +187,44 @@ def one_moment() -> Iterator[Connection]:
 def afterwards(call: Callable[[], None]) -> None:
     """Have something done when the transaction is durable; never, when it is rolled back. It must not raise."""
     db.session().info.setdefault(AFTERWARDS, []).append(call)
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """What is asked in it, and not written, is answered within so many seconds or not at all: for questions that people
+    put together as they like. Each is planned for what it says, since PostgreSQL would soon plan for any. Raises
+    TookTooLong."""
+    postgresql = db.engine.dialect.name == "postgresql"
+    with (_limited if postgresql else _interrupted)(seconds):
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            if "interrupted" not in str(error.orig) and "statement timeout" not in str(error.orig):
+                raise
+            db.session.rollback()
+            raise TookTooLong(seconds=seconds) from error
+
+
+@contextmanager
+def _limited(seconds: int) -> Iterator[None]:
+    db.session.execute(_LIMIT, {"limit": f"{seconds}s", "plan": "force_custom_plan"})
+    yield
+    db.session.execute(_LIMIT, {"limit": "0", "plan": "auto"})
+
+
+_LIMIT = sa.text("SELECT set_config('statement_timeout', :limit, true), set_config('plan_cache_mode', :plan, true)")
+
+
+@contextmanager
+def _interrupted(seconds: int) -> Iterator[None]:
+    driver: Any = db.session.connection().connection.driver_connection
+    ends = the_clock().steady() + seconds
+    clock = the_clock()
+    driver.set_progress_handler(lambda: clock.steady() > ends, 100_000)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def look_at(table: type[Base]) -> None:

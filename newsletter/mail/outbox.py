@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event
@@ -140,10 +141,15 @@ def waiting() -> int:
     return db.session.scalar(query) or 0
 
 
-def mails_to(recipient: str, limit: int = 50) -> list[OutboxMail]:
-    """The latest transactional mails to one address, in whichever case it was written."""
-    query = sa.select(OutboxMail).where(is_to(recipient)).order_by(OutboxMail.id.desc()).limit(limit)
-    return list(db.session.scalars(query))
+def mails_to(
+    recipient: str, limit: int = 50, *, before: int | None = None, not_from: Collection[str] = ()
+) -> list[OutboxMail]:
+    """The latest transactional mails to one address, in whichever case it was written, continuing below the id `before`
+    and without those from some senders."""
+    query = sa.select(OutboxMail).where(is_to(recipient), OutboxMail.sender_address.not_in(not_from))
+    if before is not None:
+        query = query.where(OutboxMail.id < before)
+    return list(db.session.scalars(query.order_by(OutboxMail.id.desc()).limit(limit)))
 
 
 def is_to(recipient: str) -> sa.ColumnElement[bool]:

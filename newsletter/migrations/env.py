@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from newsletter.migrations.tables import METADATA
+from newsletter.migrations.tables import METADATA, is_compared
 
 
 def run() -> None:
@@ -12,6 +12,7 @@ def run() -> None:
         target_metadata=METADATA,
         render_as_batch=True,
         compare_type=True,
+        include_object=is_compared,
     )
     with context.begin_transaction():
         context.run_migrations()

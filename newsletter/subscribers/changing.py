@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from newsletter.foundation import audit
+from newsletter.foundation.audit import Actor
 from newsletter.foundation.database import db, locked, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.links import LinkExpired, Links, Purpose
@@ -18,9 +20,14 @@ from newsletter.subscribers.models import (
     RequestOrigin,
     SignUpRequest,
     Subscriber,
+    SubscriberUnknown,
     subscriber_at,
 )
 from newsletter.subscribers.signing_up import lift
+
+
+class SameAddress(NewsletterError):
+    """This is their address already. Nothing was changed."""
 
 
 class AddressTaken(NewsletterError):
@@ -39,17 +46,39 @@ def request(token: str, address_text: str, origin: Origin, now: datetime, links:
         if reader is None:
             return
         asking.count_in(origin, now)
-        in_name_of = reader.subscriptions[0].newsletter if reader.subscriptions else newsletters()[0]
-        asking.write(
-            RequestKind.CHANGE,
-            address,
-            in_name_of.id,
-            RequestOrigin.FORM,
-            origin,
-            now,
-            language=language,
-            subscriber_id=reader.id,
-        )
+        _write(reader, address, RequestOrigin.FORM, origin, now, language)
+
+
+def request_for(subscriber_id: int, address_text: str, now: datetime, by: Actor) -> None:
+    """Staff ask in the reader's name; the new address confirms, as if the reader had asked.
+
+    Raises SubscriberUnknown, AddressInvalid, SameAddress.
+    """
+    address = addresses.parse(address_text)
+    with transaction():
+        reader = locked(Subscriber, subscriber_id)
+        if reader is None:
+            raise SubscriberUnknown(who=subscriber_id)
+        if addresses.normalise(address) == reader.normalised:
+            raise SameAddress
+        _write(reader, address, RequestOrigin.STAFF, Origin(ip=by.ip), now, reader.language)
+        audit.record(by, "subscriber.change-address", f"subscriber:{reader.id}", now)
+
+
+def _write(
+    reader: Subscriber, address: str, asked_by: RequestOrigin, origin: Origin, now: datetime, language: str
+) -> None:
+    in_name_of = reader.subscriptions[0].newsletter if reader.subscriptions else newsletters()[0]
+    asking.write(
+        RequestKind.CHANGE,
+        address,
+        in_name_of.id,
+        asked_by,
+        origin,
+        now,
+        language=language,
+        subscriber_id=reader.id,
+    )
 
 
 def request_link(slug: str | None, address_text: str, origin: Origin, now: datetime, language: str = "") -> None:
@@ -105,6 +134,7 @@ def _move(reader: Subscriber, wanted: SignUpRequest, origin: Origin, now: dateti
     if reader.address_hash != (hashed := keys.address_hash(normalised)):
         reader.former_hashes = [*reader.former_hashes, reader.address_hash]
     reader.address, reader.normalised, reader.address_hash = wanted.address, normalised, hashed
+    reader.bounced_at = None
     _remember(reader, FROM, origin, now, keys)
     mails.put_changed(reader, old_address, wanted.newsletter, now, links)
     if not never_mailed:

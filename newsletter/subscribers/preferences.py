@@ -24,6 +24,7 @@ from newsletter.subscribers.models import (
     LeavingReason,
     Subscriber,
     Subscription,
+    SubscriptionOrigin,
     SubscriptionState,
 )
 from newsletter.subscribers.signing_up import begin, lift
@@ -102,7 +103,7 @@ def _slot_of(publication: Newsletter, choices: Choices) -> int | None:
 def _join(reader: Subscriber, publication: Newsletter, slot_id: int, origin: Origin, now: datetime, keys: Keys) -> None:
     """The page shows the words that this agrees to, and its link came by mail, so nothing more need be confirmed."""
     lift(reader.address, publication, keys)
-    begin(reader, publication.id, slot_id, now)
+    begin(reader, publication.id, slot_id, now, SubscriptionOrigin.PREFERENCES)
     remember(
         ConsentKind.CONFIRMED,
         reader.address,

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor, ActorKind
+from newsletter.foundation.config import the_config
 from newsletter.foundation.database import db, locked, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError, ReaderError
 from newsletter.foundation.links import LinkExpired, Links, Purpose
@@ -32,6 +33,7 @@ from newsletter.subscribers.models import (
     SignUpWish,
     Subscriber,
     Subscription,
+    SubscriptionOrigin,
     SubscriptionState,
     active_subscription,
     subscriber_at,
@@ -89,6 +91,43 @@ def request_for(slug: str, address_text: str, now: datetime, keys: Keys, by: Act
     with transaction():
         written = write(Wishes([slug]), address, kind, Origin(ip=by.ip), now, keys, by=by.name)
         audit.record(by, "subscriber.invite", f"request:{written.id}", now, newsletter=slug)
+    return written
+
+
+class NothingOpen(NewsletterError):
+    """No sign-up of this address waits for its button any more. Nothing was sent; add the reader instead."""
+
+
+def waiting_for(address: str, now: datetime) -> list[SignUpRequest]:
+    """What was asked with an address and waits for its button, the latest first."""
+    normalised = addresses.normalise(address)
+    found = sa.select(SignUpRequest).where(
+        SignUpRequest.mailbox == addresses.without_tag(address),
+        SignUpRequest.kind == RequestKind.SIGN_UP,
+        SignUpRequest.confirmed_at.is_(None),
+        SignUpRequest.expires_at > now,
+    )
+    every = db.session.scalars(found.order_by(SignUpRequest.id.desc()))
+    return [one for one in every if addresses.normalise(one.address) == normalised and not reads_all(one)]
+
+
+def ask_again(request_id: int, now: datetime, keys: Keys, by: Actor, among: Collection[int] | None) -> Requested:
+    """Staff have the confirmation mail of a sign-up sent again, as long as it waits; no more of them than an address
+    gets in any case. `among` are the newsletters that they work for. Raises NothingOpen, NeverMailed."""
+    with transaction():
+        found = db.session.get(SignUpRequest, request_id)
+        if found is None or found not in waiting_for(found.address, now):
+            raise NothingOpen
+        wishes = [one for one in found.wishes if among is None or one.newsletter_id in among]
+        if not wishes:
+            raise NothingOpen
+        if not asking.may_be_mailed(found.address, keys):
+            raise NeverMailed(address=found.address)
+        wanted = Wishes(
+            [one.newsletter.slug for one in wishes], {one.slot_id for one in wishes}, language=found.language
+        )
+        written = write(wanted, found.address, RequestOrigin.STAFF, Origin(ip=by.ip), now, keys, by=by.name)
+        audit.record(by, "subscriber.ask-again", f"request:{written.id}", now, of=found.id)
     return written
 
 
@@ -182,7 +221,8 @@ def confirm(token: str, origin: Origin, now: datetime, keys: Keys, links: Links)
         one_at_a_time(f"the subscriber {addresses.normalise(wanted.address)}")
         lift(wanted.address, wanted.newsletter, keys)
         reader = _reader(wanted, now, keys)
-        begun = [wish.newsletter for wish in wanted.wishes if _subscribe(reader, wish, origin, now, keys)]
+        came_by = _way_of(wanted)
+        begun = [wish.newsletter for wish in wanted.wishes if _subscribe(reader, wish, origin, now, keys, came_by)]
         wanted.confirmed_at = now
         if begun:
             mails.put_welcome(reader, begun, now, links)
@@ -213,16 +253,27 @@ def _reader(wanted: SignUpRequest, now: datetime, keys: Keys) -> Subscriber:
     return reader
 
 
-def _subscribe(reader: Subscriber, wish: SignUpWish, origin: Origin, now: datetime, keys: Keys) -> bool:
+def _way_of(wanted: SignUpRequest) -> SubscriptionOrigin:
+    """The box on another page tells that page's address."""
+    if wanted.origin is not RequestOrigin.FORM:
+        return SubscriptionOrigin(wanted.origin)
+    elsewhere = wanted.page_url and not f"{wanted.page_url}/".startswith(f"{the_config().site_url}/")
+    return SubscriptionOrigin.EMBED if elsewhere else SubscriptionOrigin.FORM
+
+
+def _subscribe(
+    reader: Subscriber, wish: SignUpWish, origin: Origin, now: datetime, keys: Keys, came_by: SubscriptionOrigin
+) -> bool:
     """False when the person reads it already, perhaps by the link of another mail."""
     text_id = wish.sign_up_text_id
     remember(ConsentKind.CONFIRMED, reader.address, wish.newsletter_id, origin, now, keys, sign_up_text_id=text_id)
-    return begin(reader, wish.newsletter_id, wish.slot_id, now)
+    return begin(reader, wish.newsletter_id, wish.slot_id, now, came_by)
 
 
-def begin(reader: Subscriber, newsletter_id: int, slot_id: int, now: datetime) -> bool:
+def begin(reader: Subscriber, newsletter_id: int, slot_id: int, now: datetime, came_by: SubscriptionOrigin) -> bool:
     """Make or renew a subscription, in the caller's transaction. False when it is active already."""
     slot_id = open_slot(slot_id)
+    reader.bounced_at = None
     found = next((one for one in reader.subscriptions if one.newsletter_id == newsletter_id), None)
     if found is not None and found.state is SubscriptionState.ACTIVE:
         return False
@@ -231,7 +282,7 @@ def begin(reader: Subscriber, newsletter_id: int, slot_id: int, now: datetime) -
         reader.subscriptions.append(found)
     found.slot_id, found.confirmed_at, found.welcomed_at = slot_id, now, None
     found.unsubscribed_at = found.paused_until = None
-    found.state = SubscriptionState.ACTIVE
+    found.state, found.origin = SubscriptionState.ACTIVE, came_by
     db.session.flush()
     db.session.refresh(found)
     return True

@@ -323,10 +323,11 @@ NOTES = (
     Words("another slot"),
     Words("pause ended"),
     Words("by their preferences"),
+    Words("undone by staff"),
     Words("to another address"),
     Words("from another address"),
 )
-"""What we write beside a change (subscribers/preferences.py and changing.py)."""
+"""What we write beside a change (subscribers/preferences.py, changing.py and bulk.py)."""
 
 
 def in_our_words(note: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,9 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks import __main__ as command
-from benchmarks import apart, crews, databases, desk, houses, pages, relays, send, sinks
+from benchmarks import admin, apart, crews, crowds, databases, desk, houses, pages, relays, send, sinks
 from benchmarks.__main__ import BENCHMARKS, PAGE, main
 from benchmarks.figures import Figures
+from newsletter.delivery.models import Delivery
+from newsletter.editions.models import Edition
 from newsletter.foundation.database import db
 from newsletter.subscribers.models import Subscriber, Subscription
 from tests.support import postgres
@@ -112,6 +114,38 @@ def test_on_postgresql_keys_a_far_relay_and_two_workers_are_measured_too(
     parts = sum(figures[f"freeze_{part}_s"] for part in ("insert", "shards", "look", "rest"))
     assert figures["freeze_s"] == pytest.approx(parts, abs=1e-3)
     assert figures["freeze_choosing_s"] >= 0
+
+
+@pytest.mark.postgresql
+def test_the_newsroom_s_pages_are_measured_over_readers_with_a_past(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], postgres_url: str
+) -> None:
+    only(monkeypatch, "postgresql", postgres_url)
+    monkeypatch.setattr(admin, "TIMES", 1)
+    monkeypatch.setattr(crowds, "DAYS", 3)
+    main(["admin", "--readers", "500", "--json"])
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    pages = {name.removesuffix("_p95_ms") for name in figures if name.endswith("_p95_ms")}
+
+    assert {"home", "subscribers", "search_rare", "filter_newsletter", "segment_count", "person", "delivery"} < pages
+    assert set(figures) == {f"{page}_{figure}_ms" for page in pages for figure in ("p50", "p95")}
+    assert all(0 < figures[f"{page}_p50_ms"] <= figures[f"{page}_p95_ms"] for page in pages)
+    with houses.house(postgres_url) as config, houses.inside(config):
+        assert [db.session.scalar(sa.select(sa.func.count(one.id))) for one in (Subscriber, Edition)] == [500, 4 * 3]
+        assert db.session.scalars(sa.select(Edition.audience)).all() == [
+            len(deliveries_of(edition)) for edition in db.session.scalars(sa.select(Edition.id))
+        ]
+
+
+def deliveries_of(edition_id: int) -> Sequence[int]:
+    return db.session.scalars(sa.select(Delivery.subscriber_id).where(Delivery.edition_id == edition_id)).all()
+
+
+def test_without_postgresql_the_newsroom_is_not_measured_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "binaries", lambda: None)
+    figures = admin.measure(10)
+    assert figures.values() == {}
+    assert figures.notes == [admin.MISSING]
 
 
 @pytest.mark.slow

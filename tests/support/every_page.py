@@ -18,8 +18,11 @@ from newsletter.staff.models import Role
 from newsletter.staff.notes import nobodys_sender
 from newsletter.staff.rights import Grant
 from newsletter.stories.models import story
-from newsletter.subscribers import uploading
+from newsletter.subscribers import bulk, segmenting, uploading
+from newsletter.subscribers.bulk import Wanted
+from newsletter.subscribers.desk_models import BulkKind
 from newsletter.subscribers.models import Subscriber
+from newsletter.subscribers.segments import OfNewsletter
 from tests.conftest import House
 from tests.integration.subscribers import asked, became_reader
 from tests.integration.web import NOBODYS, hire
@@ -39,6 +42,14 @@ def path_of(house: House, rule: Rule, **values: object) -> str:
         known |= {"id": NOBODYS, "name": "a" * 32, "width": 600, "kind": "form", "_pressed": "undo", "deed": "hold"}
         known |= {"copy": NOBODYS, "month": "2026-03", "day": "2026-03-03", "slot_id": 1, "number": 1}
         known |= {"part": "words"} | values
+        known |= {
+            "copy": NOBODYS,
+            "note": NOBODYS,
+            "month": "2026-03",
+            "day": "2026-03-03",
+            "slot_id": 1,
+            "number": 1,
+        } | values
         path = house.app.url_map.bind("").build(rule.endpoint, {name: known[name] for name in rule.arguments})
     return path.removeprefix("http://")
 
@@ -63,6 +74,12 @@ def furnished(house: House) -> dict[str, dict[str, object]]:
         ids |= {"admin.source": story(story_id).source_id or 0}
         brought = uploading.keep(BytesIO(b"email\nzoe@example.org\n"), "old.csv", newsletter(None), house.now, COMMAND)
         ids |= {"admin.one_import": brought, "admin.import_progress": brought}
+        ours, here = (OfNewsletter(paper.id),), frozenset({paper.id})
+        segment = segmenting.save("Readers of the Harbor", ours, house.now, COMMAND, here)
+        move = Wanted(BulkKind.PAUSE, paper.id, until=house.now.date() + timedelta(days=9))
+        act = bulk.begin(move, ours, "", house.now, COMMAND, here)
+        ids |= {"admin.segment": segment, "admin.count_segment": segment}
+        ids |= {"admin.act": act, "admin.act_progress": act}
         ids |= {"admin.story": story_id, "admin.edit_story": story_id, "admin.edit_edition": edition.id}
     return {
         **{endpoint: {"id": id} for endpoint, id in ids.items()},

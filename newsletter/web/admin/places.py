@@ -12,6 +12,7 @@ from newsletter.delivery.bounce_models import bounce, newsletters_of_bounce
 from newsletter.editions.models import edition
 from newsletter.newsletters.models import newsletter
 from newsletter.stories.models import newsletters_of_story, source, story
+from newsletter.subscribers.desk_models import bulk_act, segment
 from newsletter.subscribers.import_models import an_import
 from newsletter.subscribers.models import subscriber
 
@@ -49,10 +50,20 @@ def of_newsletter(at: Mapping[str, Any]) -> Iterable[int]:
     return {newsletter(at["slug"]).id}
 
 
+def of_segment(at: Mapping[str, Any]) -> Iterable[int]:
+    return segment(at["id"]).newsletter_ids or ()
+
+
+def of_act(at: Mapping[str, Any]) -> Iterable[int]:
+    return bulk_act(at["id"]).newsletter_ids or ()
+
+
 PLACES: dict[str, Place] = {
     f"/admin/editions/{NUMBER}": of_edition,
     f"/admin/subscribers/{NUMBER}": of_subscriber,
     f"/admin/subscribers/import/{NUMBER}": of_import,
+    f"/admin/segments/{NUMBER}": of_segment,
+    f"/admin/many/{NUMBER}": of_act,
     f"/admin/stories/{NUMBER}": of_story,
     f"/admin/sources/{NUMBER}": of_source,
     f"/admin/bounces/{NUMBER}": of_bounce,

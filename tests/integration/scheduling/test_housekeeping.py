@@ -29,7 +29,9 @@ from newsletter.staff import inviting
 from newsletter.staff.models import Invitation, Role, SignInFailure, SignInLink, SpentPrompt, StaffSession
 from newsletter.staff.notes import nobodys_sender
 from newsletter.staff.rights import Grant
-from newsletter.subscribers import uploading
+from newsletter.subscribers import bulk, uploading
+from newsletter.subscribers.bulk import Wanted
+from newsletter.subscribers.desk_models import BulkChange, BulkKind
 from newsletter.subscribers.models import SignUpRequest, SpentChallenge
 from tests.conftest import House
 from tests.integration.web import hire, signed_in
@@ -70,6 +72,7 @@ def test_the_page_says_of_each_table_what_the_program_does() -> None:
 
 EXAMPLES = {
     "sittings": Sitting,
+    "bulk_changes": BulkChange,
     "sign_up_requests": SignUpRequest,
     "outbox_mails": OutboxMail,
     "sign_in_links": SignInLink,
@@ -87,7 +90,12 @@ EXAMPLES = {
 
 
 def with_a_row_in_each(house: House) -> None:
-    found(house).tells(*SUBJECTS)
+    paper = found(house)
+    paper.tells(*SUBJECTS)
+    paper.readers(BOB)
+    with house.app.app_context():
+        bulk.begin(Wanted(BulkKind.UNSUBSCRIBE, paper.id), (), "", house.now, COMMAND, None)
+        bulk.work_due(house.now)
     house.browser.post("/subscribe", data={"email": ANN, "newsletter": "morning-post"})
     with house.app.app_context():
         inviting.invite(ANN, Grant(Role.EDITOR), house.now, COMMAND, house.links, nobodys_sender())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -21,7 +22,7 @@ from newsletter.foundation import database
 from newsletter.foundation.alerts import Alert
 from newsletter.foundation.audit import COMMAND, AuditRecord, record
 from newsletter.foundation.database import DatabaseNotMigrated, DatabaseUnreachable, db, locked, transaction, violated
-from newsletter.migrations.tables import METADATA
+from newsletter.migrations.tables import METADATA, is_compared
 from newsletter.newsletters import settings
 from newsletter.newsletters.models import Newsletter
 from newsletter.newsletters.settings import NewNewsletter
@@ -35,6 +36,7 @@ from newsletter.subscribers.signing_up import Wishes
 from tests.conftest import House
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
+EXACTLY = {"compare_type": True, "compare_server_default": True, "include_object": is_compared}
 
 
 def alert(key: str, at: datetime = NOON) -> Alert:
@@ -277,7 +279,7 @@ def test_an_audit_record_stands_or_falls_with_what_it_tells_of(either_house: Hou
 def test_the_migrations_make_exactly_the_tables_of_the_models(either_database: str) -> None:
     engine = sa.create_engine(either_database)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(connection, opts=EXACTLY)
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
@@ -302,7 +304,7 @@ def test_what_sending_needed_anew_can_be_taken_back(either_database: str, tmp_pa
             assert one_daily(connection) == ["subscriber_id", "newsletter_id", "local_date"]
         database.upgrade(engine)
         with engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+            assert compare_metadata(MigrationContext.configure(connection, opts=EXACTLY), METADATA) == []
             assert one_daily(connection) == ["local_date", "newsletter_id", "subscriber_id"]
 
 
@@ -436,3 +438,85 @@ def test_a_database_that_does_not_answer_is_told_in_one_line(url: str) -> None:
         database.check(engine)
     assert "\n" not in str(caught.value)
     engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_where_the_role_may_not_install_pg_trgm_everything_but_the_index_is_made(
+    postgres_database: psycopg.Connection,
+) -> None:
+    there = postgres_database.info
+    postgres_database.execute("CREATE ROLE plain LOGIN")
+    postgres_database.execute("CREATE DATABASE without")
+    address = f"{there.host}:{there.port}/without"
+    try:
+        with psycopg.connect(f"postgresql://postgres@{address}", autocommit=True) as admin:
+            admin.execute("GRANT ALL ON SCHEMA public TO plain")
+        engine = sa.create_engine(f"postgresql+psycopg://plain@{address}")
+        database.upgrade(engine)
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection, opts=EXACTLY), METADATA) == []
+            made = {index["name"] for index in sa.inspect(connection).get_indexes("subscribers")}
+        engine.dispose()
+    finally:
+        postgres_database.execute("DROP DATABASE without")
+        postgres_database.execute("DROP ROLE plain")
+    assert "ix_subscribers_bounced" in made
+    assert "ix_subscribers_parts" not in made
+    engine = sa.create_engine(f"postgresql+psycopg://postgres@{there.host}:{there.port}/newsletter")
+    assert "ix_subscribers_parts" in {index["name"] for index in sa.inspect(engine).get_indexes("subscribers")}
+    engine.dispose()
+
+
+def test_readers_of_before_keep_by_which_way_they_came_as_far_as_it_is_known(
+    either_database: str, tmp_path: Path
+) -> None:
+    told = {
+        "form": [("requested", "the reader", "")],
+        "staff": [("requested", "the reader", ""), ("requested", "sue@example.org", "")],
+        "command": [("requested", "command line", "")],
+        "preferences": [("requested", "the reader", ""), ("confirmed", "the reader", "by their preferences")],
+        "unknown": [],
+    }
+    at = "'2026-03-03 12:00:00+00:00'"
+    with older_tables(either_database, tmp_path) as engine:
+        database.upgrade(engine, "0011")
+        older = sa.MetaData()
+        older.reflect(engine, only=["newsletters", "slots"])
+        with engine.begin() as connection:
+            _with_a_newsletter(connection, older)
+            for id, (way, events) in enumerate(told.items(), 1):
+                connection.exec_driver_sql(
+                    "INSERT INTO subscribers (id, address, normalised, address_hash, created_at, language, text_only,"
+                    f" former_hashes) VALUES ({id}, '{way}', '{way}', '{way}', {at}, '', false, '[]')"
+                )
+                connection.exec_driver_sql(
+                    "INSERT INTO subscriptions (subscriber_id, newsletter_id, slot_id, state, confirmed_at)"
+                    f" VALUES ({id}, 1, 1, 'active', {at})"
+                )
+                for kind, by, note in events:
+                    connection.exec_driver_sql(
+                        'INSERT INTO consent_events (address_hash, newsletter_id, kind, at, "by", user_agent, page_url,'
+                        f" note) VALUES ('{way}', 1, '{kind}', {at}, '{by}', '', '', '{note}')"
+                    )
+        database.upgrade(engine)
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT normalised, origin FROM subscriptions JOIN subscribers ON subscribers.id = subscriber_id"
+            ).all()
+    assert sorted(found) == sorted((way, way) for way in told)
+
+
+def _with_a_newsletter(connection: sa.Connection, older: sa.MetaData) -> None:
+    """Whatever its columns were."""
+    for table, said in (("newsletters", {}), ("slots", {"newsletter_id": 1, "zone": "UTC", "local_time": time(6)})):
+        columns = older.tables[table].columns
+        usual = {column.name: _usual(column) for column in columns if not column.nullable}
+        connection.execute(sa.insert(older.tables[table]).values(usual | {"id": 1} | said))
+
+
+def _usual(column: sa.Column[object]) -> object:
+    allowed = {"cutoff_minutes": 45, "items_at_most": 10, "approval": "auto", "pictures": "own", "thin_day": "hold"}
+    if column.name in allowed or column.name == "typeface":
+        return allowed.get(column.name, "serif")
+    kinds: dict[type, object] = {str: "x", int: 1, float: 1.0, bool: False, datetime: NOON, time: time(6)}
+    return [] if isinstance(column.type, sa.JSON) else kinds[column.type.python_type]
