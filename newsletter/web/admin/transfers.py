@@ -129,7 +129,7 @@ def _typed(one: Import) -> dict[str, str]:
     """What stands in the form: as it was sent, else as it was kept."""
     if request.method == "POST":
         return dict(request.form)
-    known = {what: str(at) for what, at in one.columns.items()}
+    known = {f"column-{what}": str(at) for what, at in one.columns.items()}
     kept = {
         "source": one.source,
         "proof": one.proof,
@@ -179,7 +179,7 @@ def check(id: int) -> ResponseReturnValue:
 
 def _wish() -> Wish:
     form = request.form
-    columns = {what: int(at) for what in Meaning if (at := form.get(what, "")).isdecimal() and len(at) < 6}
+    columns = {what: int(at) for what in Meaning if (at := form.get(f"column-{what}", "")).isdecimal() and len(at) < 6}
     return Wish(
         columns,
         form.get("source", ""),

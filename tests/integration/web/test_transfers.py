@@ -64,8 +64,8 @@ def test_ten_thousand_rows_with_problems_come_in_by_the_pages(house: House) -> N
     bad = ["nobody", "a@b", "x@@example.org", "", "two words@example.org"]
     lines = [f"R{number}@example.org;Reader {number}" for number in range(9990)]
     lines += [f"{one};x" for one in bad if one] + ["r0@example.org;again"] * 6
-    sheet = uploaded(signed_in(house), ("E-Mail;Name\r\n" + "\r\n".join(lines)).encode("utf-16"))
-    assert sheet.fields("Try it without taking anybody")["address"] == "0"
+    sheet = uploaded(signed_in(house), ("E-Mail;Name\r\n" + "\r\n".join(lines)).encode("utf-8-sig"))
+    assert sheet.fields("Try it without taking anybody")["column-address"] == "0"
     assert "R0@example.org" in sheet.words
     wrong = sheet.after("Try it without taking anybody", source="", mode="confirmed")
     assert "Say where these people agreed" in wrong.words
@@ -179,7 +179,10 @@ def test_strangers_words_are_words_on_the_page(house: House) -> None:
     desk = signed_in(house)
     octets = b'email,<script>alert(1)</script>\n<img src=x onerror=y>,"<b>"\n'
     sheet = uploaded(desk, octets, "<i>a</i>.csv")
-    for page in (sheet, worked(house, sheet.after("Try it without taking anybody", source="<u>", address="0"))):
+    for page in (
+        sheet,
+        worked(house, sheet.after("Try it without taking anybody", source="<u>", **{"column-address": "0"})),
+    ):
         text = desk.get(page.path).text
         for tag in ("<script>alert", "<img src=x", "<b>", "<i>a", "<u>"):
             assert tag not in text, tag
@@ -200,7 +203,7 @@ def test_it_is_read_in_another_way_when_it_looks_wrong(house: House) -> None:
     assert "Анна" not in sheet.words
     again = sheet.after("Read it in this way", charset="cp1251", separator=";", names="")
     assert "Анна" in again.words
-    assert again.fields("Try it without taking anybody")["address"] == "0"
+    assert again.fields("Try it without taking anybody")["column-address"] == "0"
 
 
 def test_a_tried_import_can_be_changed_or_thrown_away(house: House) -> None:
