@@ -125,6 +125,7 @@ class RequestOrigin(StrEnum):
     FORM = "form"
     STAFF = "staff"
     COMMAND = "command"
+    IMPORT = "import"
 
 
 class RequestKind(StrEnum):

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import Prepared, db, insert_into, recordset
 from newsletter.foundation.secrets import Keys
 from newsletter.newsletters.models import lock_slot
@@ -21,6 +20,7 @@ from newsletter.subscribers.models import (
     RequestOrigin,
     Subscriber,
     Subscription,
+    SubscriptionOrigin,
     SubscriptionState,
 )
 from newsletter.subscribers.sifting import Person
@@ -100,6 +100,7 @@ def _SUBSCRIPTIONS(dialect: str) -> sa.Executable:  # noqa: N802
         "state": sa.literal(SubscriptionState.ACTIVE.value),
         "confirmed_at": now,
         "welcomed_at": now,
+        "origin": sa.literal(SubscriptionOrigin.IMPORT.value),
     }
     rows = sa.select(*columns.values()).join_from(given, Subscriber, Subscriber.normalised == given.c.normalised)
     made = insert_into(Subscription).from_select(list(columns), rows.where(sa.true()).order_by(Subscriber.id))
@@ -124,8 +125,7 @@ def _CONSENT(dialect: str) -> sa.Executable:  # noqa: N802
 
 def ask(people: Sequence[Person], one: Import, now: datetime, keys: Keys) -> None:
     """Each is asked as by the form, in the caller's transaction: a mail with a button, and nothing before it."""
-    kind = RequestOrigin.COMMAND if one.by == COMMAND.name else RequestOrigin.STAFF
     for each in people:
         wishes = Wishes([one.newsletter.slug], [each.slot_id], language=each.language)
         origin = Origin(ip=each.ip, page_url=each.source)
-        signing_up.write(wishes, each.address, kind, origin, now, keys, by=one.by, note=note(each, one))
+        signing_up.write(wishes, each.address, RequestOrigin.IMPORT, origin, now, keys, by=one.by, note=note(each, one))

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.migrations.steps import allow_words, refuse_changes
+from newsletter.migrations.steps import allow_words, never_use_ids_again, refuse_changes
 
 revision = "0015"
 down_revision = "0014"
@@ -28,6 +28,8 @@ def _words(name: str, *words: str) -> sa.Enum:
 def upgrade() -> None:
     allow_words("consent_events", "kind", "consentkind", CONSENT)
     refuse_changes("consent_events")
+    allow_words("sign_up_requests", "origin", "requestorigin", ("form", "staff", "command", "import"))
+    never_use_ids_again("sign_up_requests")
     op.create_table(
         "imports",
         sa.Column("id", sa.Integer(), nullable=False),
