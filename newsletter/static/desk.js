@@ -10,7 +10,9 @@
 
   const look = { width: frame.dataset.width, scheme: frame.dataset.scheme, form: frame.dataset.form };
   let wanted = 0;
-  const showPreview = (place) => {
+  let shownPlace = 0;
+  const showPreview = (place = shownPlace) => {
+    shownPlace = place;
     const turn = ++wanted;
     const fresh = frame.querySelector("iframe").cloneNode();
     fresh.classList.add("mail-frame-next");
@@ -128,7 +130,11 @@
         beside.closest(".field").insertBefore(next, was(beside));
       }
     }
-    piece.setAttribute("aria-label", fresh.getAttribute("aria-label") || "");
+    for (const name of ["label[for]", "summary .away", ".desk-save .away"]) {
+      const labels = fresh.querySelectorAll(name);
+      piece.querySelectorAll(name).forEach((label, n) => labels[n] && (label.textContent = labels[n].textContent));
+    }
+    if (fresh.hasAttribute("aria-label")) piece.setAttribute("aria-label", fresh.getAttribute("aria-label"));
   };
   const take = (piece, fresh) => {
     const before = server.get(piece.id);
@@ -240,13 +246,14 @@
     const saved = answer.status === 200;
     if (!saved) for (const [id] of before) sent.delete(id); // what stands there now is shown beside, not taken over
     const theirs = saved ? [] : [...fresh.querySelectorAll(".theirs")];
-    apply(page, piece && piece.id);
+    const changed = apply(page, piece && piece.id) || [];
     for (const beside of theirs) {
       const field = document.getElementById(beside.id.replace(/-error$/, ""));
       if (field) was(field).value = fresh.getElementById(field.id) ? was(fresh.getElementById(field.id)).value : was(field).value;
     }
     sent.clear();
     if (told) say(more.still && saved ? "Saved." : told.textContent, told.dataset.failed);
+    if (typed.get("act") === "save") show(changed.filter((id) => id.startsWith("story-") && id !== piece.id));
   };
 
   const timers = new WeakMap();
@@ -338,8 +345,10 @@
     }
     const answer = await fetch(desk.dataset.page, { redirect: "error", credentials: "same-origin" });
     if (!answer.ok || waiting) return;
-    const changed = apply(await answer.text());
-    if (!changed || !changed.length) return;
+    show(apply(await answer.text()) || []);
+  };
+  const show = (changed) => {
+    if (!changed.length) return;
     for (const id of changed) {
       const piece = document.getElementById(id);
       if (piece) piece.classList.add("desk-changed");

@@ -78,6 +78,18 @@ def order(page: Page) -> list[str]:
     return [field.input_value() for field in page.locator(".desk-headline textarea").all()]
 
 
+def drag(page: Page, what: Locator, to: Locator) -> None:
+    """Take hold of something, and let go above the upper end of another thing."""
+    start, end = what.bounding_box(), to.bounding_box()
+    assert start is not None
+    assert end is not None
+    page.mouse.move(start["x"] + 12, start["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 12, start["y"] - 20, steps=4)
+    page.mouse.move(end["x"] + 60, end["y"] - 20, steps=12)
+    page.mouse.up()
+
+
 @pytest.fixture
 def room(browser: Browser, house: House, site: str) -> Iterator[Room]:
     paper = newsroom.found(house, approval="manual", items_at_most="3", sections="World, Sport")
@@ -126,7 +138,8 @@ def test_the_mail_is_shown_as_wished_and_stays_so(room: Room) -> None:
 
 def test_stories_are_dragged_with_the_mouse(room: Room) -> None:
     page = room.page
-    page.locator(".grip").nth(2).drag_to(page.locator(".desk-item").nth(0), target_position={"x": 40, "y": 6})
+    page.get_by_role("heading", name="Stories").evaluate("one => one.scrollIntoView()")
+    drag(page, page.locator(".grip").nth(2), page.locator(".grip").nth(0))
     expect(page.locator("#desk-note")).to_have_text("The order is saved.")
     room.saved(CHOIR, BRIDGE, SNOW)
     assert order(page) == [CHOIR, BRIDGE, SNOW]
@@ -169,7 +182,7 @@ def test_all_is_done_by_keys(room: Room) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.get_by_label("Single keys do this").uncheck()
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close", exact=True).click()
     page.locator(".desk-item").first.focus()
     page.keyboard.press("x")
     page.keyboard.press("?")
@@ -210,6 +223,9 @@ def test_two_at_once_see_each_other_and_what_the_other_writes(room: Room) -> Non
 
 def test_words_that_both_wrote_stand_beside_each_other_and_one_chooses(room: Room) -> None:
     ann, ben = room.page, room.enter("ben@example.org")
+    for page in (ann, ben):
+        page.clock.install()  # so that neither hears of the other before both have written
+        page.reload()
     headline(ben, 1).fill("No way over the bridge")
     headline(ben, 2).focus()
     expect(ben.locator("#desk-note")).to_have_text("Saved.")
@@ -266,6 +282,8 @@ def test_everybody_can_use_the_desk_on_any_screen(browser: Browser, house: House
     page.get_by_role("button", name="Keys").click()
     found["keys"] = faults(page, 320)
     page.keyboard.press("Escape")
+    page.clock.install()
+    page.reload()
     ben = room.enter("ben@example.org")
     headline(ben, 1).fill("No way over the bridge")
     headline(ben, 2).focus()
