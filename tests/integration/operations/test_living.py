@@ -39,9 +39,13 @@ def test_signs_come_again_and_again_until_the_end(either_house: House) -> None:
 
 
 def test_who_ends_by_a_fault_says_so_too(house: House) -> None:
-    with pytest.raises(ZeroDivisionError), living(house.app, Kind.SCHEDULER):
-        until(house, [("scheduler", house.now, house.now)])
-        1 / 0  # noqa: B018 - the fault
+    def fails() -> None:
+        with living(house.app, Kind.SCHEDULER):
+            until(house, [("scheduler", house.now, house.now)])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert seen(house) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.foundation.config import WebConfig
+from newsletter.foundation.text import in_octets
 from newsletter.operations.doctor import certificates, clocks, databases, disks, senders, zones
 from newsletter.operations.doctor.databases import OVER_A_NETWORK
 from newsletter.operations.doctor.findings import Found, Status
@@ -66,7 +67,7 @@ def test_how_long_the_space_lasts_is_told_in_plain_words(free: int, size: int, d
     ("octets", "words"), [(900, "1 KB"), (3_200_000_000, "3.2 GB"), (250 * 10**9, "250 GB"), (10**13, "10.0 TB")]
 )
 def test_sizes_are_told_as_disks_are_sold(octets: int, words: str) -> None:
-    assert disks.in_words(octets) == words
+    assert in_octets(octets) == words
 
 
 # Database
