@@ -656,7 +656,7 @@ def test_hostile_words_are_text_everywhere(
     texts["mail"] = mail.part("html")
     for path, text in texts.items():
         root = html.document_fromstring(text)
-        assert root.xpath("//script | //img[@src='x'] | //@onerror") == [], path
+        assert root.xpath("//script[not(@src)] | //img[@src='x'] | //@onerror") == [], path
         assert not [link for link in root.xpath("//@href | //@src") if link.lower().startswith("javascript")], path
         assert "49<" not in text, path
         assert "\u202e" not in text, path
