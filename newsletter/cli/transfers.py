@@ -20,11 +20,12 @@ from newsletter.foundation.clock import the_clock
 from newsletter.foundation.secrets import the_keys
 from newsletter.foundation.telling import csv_lines, json_lines
 from newsletter.newsletters.models import newsletter, newsletters
-from newsletter.subscribers import exporting, importing, transfer, uploading
+from newsletter.subscribers import exporting, importing, segmenting, transfer, uploading
 from newsletter.subscribers.columns import Meaning
-from newsletter.subscribers.exporting import State, Whom
+from newsletter.subscribers.exporting import Whom
 from newsletter.subscribers.import_models import SAID, Import, ImportMode, Outcome, an_import
 from newsletter.subscribers.importing import Wish
+from newsletter.subscribers.segments import InState, ReaderState
 
 BAR = 30
 
@@ -177,18 +178,20 @@ def _progress(rows: int) -> None:
 @subscribers.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--newsletter", "slugs", multiple=True, help="Only its readers; may be said several times.")
-@click.option("--state", type=click.Choice([one.value for one in State]), help="Only who stands there so now.")
+@click.option("--state", type=click.Choice([one.value for one in ReaderState]), help="Only who stands there so now.")
+@click.option("--segment", help="Only who is in the segment of that name.")
 @as_json
 @in_app
-def subscribers_export(file: Path, slugs: tuple[str, ...], state: str | None, json_: bool) -> None:
+def subscribers_export(file: Path, slugs: tuple[str, ...], state: str | None, segment: str | None, json_: bool) -> None:
     """Write readers to FILE.csv or FILE.jsonl, with the proof of their consent."""
     tell = {".csv": csv_lines, ".jsonl": json_lines}.get(file.suffix.lower())
     if tell is None:
         raise click.UsageError("The file's name says its form: it ends in .csv or .jsonl.")
     wanted = [newsletter(slug) for slug in slugs] or newsletters()
-    whom = Whom([one.id for one in wanted], State(state) if state else None)
-    named = [one.slug for one in wanted]
-    batches = _Counted(exporting.export(whom, the_clock().now(), COMMAND, newsletters=named, state=state or "any"))
+    of_segment = () if segment is None else segmenting.conditions_of(segmenting.named(segment))
+    in_state = (InState(ReaderState(state)),) if state else ()
+    whom = Whom([one.id for one in wanted], (*of_segment, *in_state))
+    batches = _Counted(exporting.export(whom, the_clock().now(), COMMAND, newsletters=[one.slug for one in wanted]))
     beside = file.with_name(f"{file.name}.part")
     try:
         with beside.open("w", encoding="utf-8", newline="") as out:

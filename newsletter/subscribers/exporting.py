@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +14,9 @@ from newsletter.foundation.audit import Actor
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.suppression import Suppression, SuppressionReason
 from newsletter.newsletters.models import Newsletter, Slot
+from newsletter.subscribers import segments
 from newsletter.subscribers.models import ConsentEvent, ConsentKind, Subscriber, Subscription, SubscriptionState
+from newsletter.subscribers.segments import Condition
 
 BATCH = 1000
 
@@ -46,30 +47,20 @@ STATES = {
 """In words that other systems understand, and our own import; the weightiest first."""
 
 
-class State(StrEnum):
-    """How somebody stands in a newsletter now. `suppressed`: they read it, and are never mailed."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    SUPPRESSED = "suppressed"
-    UNSUBSCRIBED = "unsubscribed"
-
-
 @dataclass(frozen=True)
 class Whom:
-    """Readers of these newsletters; in that state, and among those whose ids the question gives, where they are
-    named."""
+    """Readers of these newsletters who meet the conditions, by the very subscription that is told."""
 
     newsletter_ids: Collection[int]
-    state: State | None = None
-    among: sa.Select[tuple[int]] | None = None
+    conditions: Sequence[Condition] = ()
 
 
 def export(whom: Whom, now: datetime, by: Actor, **filters: object) -> Iterator[list[tuple[Any, ...]]]:
     """Batches of rows by COLUMNS. That somebody took them along, and how many, is written down before the first."""
     with transaction() as session:
         count = session.scalar(sa.select(sa.func.count()).select_from(_wanted(whom, now).subquery())) or 0
-        audit.record(by, "subscribers.export", "subscribers:all", now, count=count, **filters)
+        told = {"conditions": segments.written(whom.conditions), **filters}
+        audit.record(by, "subscribers.export", "subscribers:all", now, count=count, **told)
     return _batches(whom, now)
 
 
@@ -78,7 +69,8 @@ def count(whom: Whom, now: datetime) -> int:
 
 
 def _wanted(whom: Whom, now: datetime) -> sa.Select[Any]:
-    query = (
+    of_person, of_subscription = segments.clauses(whom.conditions, now)
+    return (
         sa.select(
             Subscription.id,
             Subscriber.address,
@@ -93,24 +85,8 @@ def _wanted(whom: Whom, now: datetime) -> sa.Select[Any]:
             Subscription.paused_until,
         )
         .join_from(Subscription, Subscriber)
-        .where(Subscription.newsletter_id.in_(whom.newsletter_ids))
+        .where(Subscription.newsletter_id.in_(whom.newsletter_ids), *of_person, *of_subscription)
     )
-    if whom.state is not None:
-        query = query.where(*_in_state(whom.state, now))
-    if whom.among is not None:
-        query = query.where(Subscription.subscriber_id.in_(whom.among))
-    return query
-
-
-def _in_state(state: State, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    if state is State.UNSUBSCRIBED:
-        return (Subscription.state == SubscriptionState.UNSUBSCRIBED,)
-    reads = Subscription.state == SubscriptionState.ACTIVE
-    suppressed = sa.exists().where(Suppression.address_hash == Subscriber.address_hash)
-    paused = sa.and_(Subscription.paused_until.is_not(None), Subscription.paused_until > now.date())
-    if state is State.SUPPRESSED:
-        return reads, suppressed
-    return reads, ~suppressed, paused if state is State.PAUSED else ~paused
 
 
 def _batches(whom: Whom, now: datetime) -> Iterator[list[tuple[Any, ...]]]:

@@ -17,7 +17,7 @@ from newsletter.subscribers.desk_models import Among, Segment, SegmentUnknown
 from newsletter.subscribers.desk_models import segments as every
 from newsletter.subscribers.segments import Condition, ConditionsOutdated, Part
 
-__all__ = ["conditions_of", "delete", "every", "is_for", "save"]
+__all__ = ["conditions_of", "delete", "every", "is_for", "named", "save"]
 
 
 class NameWrong(NewsletterError):
@@ -61,6 +61,14 @@ def save(name: str, conditions: Sequence[Condition], now: datetime, by: Actor, a
         if violated(error, "uq_segments_name", "segments.name"):
             raise NameTaken from error
         raise
+
+
+def named(name: str) -> Segment:
+    """Raises SegmentUnknown."""
+    found = next((one for one in every() if one.name == one_line(name)), None)
+    if found is None:
+        raise SegmentUnknown(id=name)
+    return found
 
 
 def is_for(one: Segment, among: Among) -> bool:

@@ -210,7 +210,7 @@ def matching(conditions: Sequence[Condition], now: datetime, among: Among) -> li
     `among` are the newsletters of who asks: only by subscriptions of theirs somebody is found. Raises
     ConditionsOutdated.
     """
-    of_person, of_subscription = _clauses(conditions, now, among)
+    of_person, of_subscription = clauses(conditions, now, among)
     if of_subscription:
         of_person.append(sa.exists().where(Subscription.subscriber_id == Subscriber.id, *of_subscription))
     return of_person
@@ -219,8 +219,8 @@ def matching(conditions: Sequence[Condition], now: datetime, among: Among) -> li
 Clauses = list[sa.ColumnElement[bool]]
 
 
-def _clauses(conditions: Sequence[Condition], now: datetime, among: Among) -> tuple[Clauses, Clauses]:
-    """Those of a subscriber, and those that one subscription of theirs must meet."""
+def clauses(conditions: Sequence[Condition], now: datetime, among: Among = None) -> tuple[Clauses, Clauses]:
+    """Those of a subscriber, and those that one subscription of theirs must meet. Raises ConditionsOutdated."""
     newsletters_of(conditions)
     of_person = [clause for one in conditions if (clause := _of_person(one)) is not None]
     of_subscription = [clause for one in conditions for clause in _of_subscription(one, now)]
@@ -326,7 +326,7 @@ def readers(
 
 def count(conditions: Sequence[Condition], now: datetime, among: Among, at_most: int | None = None) -> int:
     """How many they are, or `at_most` where there are more. Raises ConditionsOutdated."""
-    of_person, of_subscription = _clauses(conditions, now, among)
+    of_person, of_subscription = clauses(conditions, now, among)
     if of_subscription:
         found = sa.select(Subscription.subscriber_id).where(*of_subscription)
         found = found.join(Subscriber).where(*of_person) if of_person else found

@@ -12,11 +12,10 @@ from newsletter.foundation import audit
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.database import transaction
 from newsletter.foundation.errors import NewsletterError
-from newsletter.newsletters.models import Newsletter
 from newsletter.staff.rights import Right
 from newsletter.subscribers import exporting, importing, uploading
 from newsletter.subscribers.columns import Meaning
-from newsletter.subscribers.exporting import State, Whom
+from newsletter.subscribers.exporting import Whom
 from newsletter.subscribers.import_models import (
     AT_WORK,
     OVER,
@@ -29,8 +28,11 @@ from newsletter.subscribers.import_models import (
     imports,
 )
 from newsletter.subscribers.importing import Wish
+from newsletter.subscribers.segments import InState, OfNewsletter
 from newsletter.subscribers.tables import CHARSETS, SEPARATORS, Row
+from newsletter.web.admin import filters
 from newsletter.web.admin.access import attempt, me, my_newsletter, my_newsletters, needs, pages, proven
+from newsletter.web.admin.filters import Filter
 from newsletter.web.downloads import csv_file, json_file
 from newsletter.web.security import csrf
 
@@ -241,7 +243,7 @@ def _batches(rows: Iterator[tuple[Row, Outcome]]) -> Iterator[Iterable[tuple[obj
 @pages.get("/subscribers/export", endpoint="export")
 @needs(Right.HELP_SUBSCRIBERS)
 def show_export() -> str:
-    return _export_page(my_newsletters())
+    return _export_page(filters.asked(request.args))
 
 
 @pages.post("/subscribers/export", endpoint="export_readers")
@@ -249,26 +251,33 @@ def show_export() -> str:
 @needs(Right.HELP_SUBSCRIBERS)
 def export() -> ResponseReturnValue:
     """It is a POST because it is written down who took everybody's addresses along."""
-    mine, state = my_newsletters(), request.form.get("state", "")
+    asked = filters.asked({name: text for name, text in request.form.items() if name != "newsletter"})
     wanted = [my_newsletter(slug) for slug in request.form.getlist("newsletter")]
+    if asked.wrong:
+        return _export_page(asked, "A filter is wrong. Nothing was exported; choose the readers anew."), 422
     if not wanted:
-        return _export_page(mine, "Choose one newsletter at least. Nothing was exported."), 422
-    whom = Whom([one.id for one in wanted], State(state) if state in list(State) else None)
+        return _export_page(asked, "Choose one newsletter at least. Nothing was exported."), 422
     slugs, now = [one.slug for one in wanted], the_clock().now()
-    batches = exporting.export(whom, now, me().actor, newsletters=slugs, state=state or "any")
+    whom = Whom([one.id for one in wanted], asked.conditions)
+    batches = exporting.export(whom, now, me().actor, newsletters=slugs)
     name = f"readers-{'-'.join(slugs)[:60]}-{now:%Y-%m-%d}"
     if request.form.get("as") == "jsonl":
         return json_file(f"{name}.jsonl", exporting.COLUMNS, batches)
     return csv_file(f"{name}.csv", exporting.COLUMNS, batches)
 
 
-def _export_page(mine: Iterable[Newsletter], error: str = "") -> str:
-    ticked = request.form.getlist("newsletter")
+def _export_page(asked: Filter, error: str = "") -> str:
+    """The state is chosen on the page, and so are newsletters; other filters come along from the list of readers."""
+    mine = my_newsletters()
+    along = [one for one in asked.conditions if not isinstance(one, OfNewsletter | InState)]
+    ticked = [slug] if (slug := asked.typed.get("newsletter")) else request.form.getlist("newsletter")
     return render_template(
         "admin/export.html",
         newsletters=mine,
         ticked=ticked or [one.slug for one in mine],
-        state=request.form.get("state", ""),
+        state=asked.typed.get("state", ""),
+        along=filters.fields_of(along, mine),
+        said=filters.in_words(along, mine),
         columns=exporting.COLUMNS,
         error=error,
     )
