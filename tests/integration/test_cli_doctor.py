@@ -15,6 +15,7 @@ from newsletter import cli
 from newsletter.cli.doctor import WIDTH
 from newsletter.mail import signing
 from tests.support.clinic import running_relay
+from tests.support.hours import far_from_now
 from tests.support.name_server import NameServer, running_name_server
 from tests.support.office import Office
 from tests.support.remembered import forget_connections
@@ -32,8 +33,10 @@ def dns() -> Iterator[NameServer]:
 
 
 @pytest.fixture
-def practice(newsroom: Office, dns: NameServer, httpserver: HTTPServer) -> Iterator[Office]:
+def practice(office: Office, dns: NameServer, httpserver: HTTPServer) -> Iterator[Office]:
     """A newsroom whose relay, site and name server are on this machine."""
+    sender = ("--from", "post@example.org", "--time", f"{far_from_now():%H:%M}")
+    newsroom = office.once("practice", ("newsletters", "add", "post", "--name", "Morning Post", *sender))
     httpserver.expect_request("/healthz").respond_with_data("ok\n")
     with running_relay() as port:
         newsroom.config.write_text(
