@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from newsletter.delivery.models import Delivery
+from newsletter.editions.models import Edition, EditionState
 from newsletter.foundation.config import SignUpConfig
 from newsletter.foundation.database import db
 from newsletter.foundation.links import Links, Purpose
@@ -553,6 +554,7 @@ def test_the_page_of_ones_data_stays_small_after_years(house: House) -> None:
             for number in range(1, 400)
         ]
         db.session.add_all(rows)
+        db.session.add_all(_edition(paper.id, paper.slot_id, row) for row in rows)
         db.session.commit()
     for number in range(60):
         house.browser.post(f"{link}/pause", data={"until": str(date(2026, 4, 1) + timedelta(days=number))})
@@ -764,3 +766,17 @@ def test_every_page_is_small_unlisted_and_has_one_primary_button(house: House) -
         ids = page_of(page).xpath("//@id")
         assert len(set(ids)) == len(ids), name
         assert page_of(page).xpath("//script[not(@src)] | //style | //*[@style] | //@onclick") == [], name
+
+
+def _edition(newsletter_id: int, slot_id: int, row: Delivery) -> Edition:
+    """The one that a row of the ledger is of."""
+    moments = dict.fromkeys(("slot_at", "cutoff_at", "start_by", "finish_by", "frozen_at"), row.updated_at)
+    return Edition(
+        id=row.edition_id,
+        newsletter_id=newsletter_id,
+        slot_id=slot_id,
+        local_date=row.local_date,
+        state=EditionState.SENT,
+        created_at=row.updated_at,
+        **moments,
+    )
