@@ -370,9 +370,9 @@ def _rows_from(one: Import, place: Place) -> Iterator[Row]:
 
 
 def _look_at_times(before: int, more: int) -> None:
-    """When there are twice as many as the last time, PostgreSQL looks anew at how to find a few of them."""
-    if before.bit_length() < (before + more).bit_length():
-        for table in (Subscriber, Subscription, ConsentEvent, ImportSeen):
+    """When there are four times as many as the last time, PostgreSQL looks anew at how to find a few of them."""
+    if (before.bit_length() + 1) // 2 < ((before + more).bit_length() + 1) // 2:
+        for table in (Subscriber, Subscription, ConsentEvent):
             look_at(table)
 
 

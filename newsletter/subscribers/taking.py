@@ -23,7 +23,7 @@ from newsletter.subscribers.models import (
     Subscription,
     SubscriptionState,
 )
-from newsletter.subscribers.sifting import Person
+from newsletter.subscribers.sifting import Person, mark
 from newsletter.subscribers.signing_up import Wishes
 
 
@@ -66,13 +66,13 @@ def _told(each: Person, one: Import, now: datetime, dialect: str) -> dict[str, o
 
 def note(each: Person, one: Import) -> str:
     """What the proof of consent says beside its columns."""
-    given = f"; given {each.given}" if each.given else "; date not given"
-    return f"import {one.id}{given}; {one.proof}".removesuffix("; ")[:300]
+    given = f"given {each.given}" if each.given else "date not given"
+    return f"{mark(one)} {given}; {one.proof}".removesuffix("; ")[:300]
 
 
 def _stored(at: datetime, dialect: str) -> str:
     """As the database takes it out of JSON."""
-    return f"{at:%Y-%m-%d %H:%M:%S.%f}{'+00:00' if dialect == 'postgresql' else ''}"
+    return (at if dialect == "postgresql" else at.replace(tzinfo=None)).isoformat(" ", "microseconds")
 
 
 def _given(dialect: str) -> sa.Subquery:
