@@ -78,7 +78,7 @@ class Reader:
     """Makes people of rows, by the columns that were chosen."""
 
     def __init__(self, one: Import, now: datetime, keys: Keys) -> None:
-        chosen = columns.from_words(one.columns)
+        chosen = columns.chosen(one.columns)
         self._address = chosen.get(Meaning.ADDRESS)
         self._slot, self._language = chosen.get(Meaning.SLOT), chosen.get(Meaning.LANGUAGE)
         self._date, self._source, self._ip = (chosen.get(m) for m in (Meaning.DATE, Meaning.SOURCE, Meaning.IP))
@@ -89,7 +89,7 @@ class Reader:
         self._against = lru_cache(1000)(self._says_against)
         self._otherwise, self._now, self._keys = one.source, now, keys
         self._refuses_disposable = the_config().sign_up.refuse_disposable
-        self.slot_for = lru_cache(1000)(slots(one.newsletter, one.slot_id, now))
+        self._slot_for = lru_cache(1000)(_Slots(one.newsletter, one.slot_id, now).meant)
 
     def person(self, row: Row) -> Person | Outcome:
         if row.problem:
@@ -109,7 +109,7 @@ class Reader:
             address,
             normalised,
             self._keys.address_hash(normalised),
-            self.slot_for(cell(cells, self._slot)),
+            self._slot_for(cell(cells, self._slot)),
             _language(cell(cells, self._language)),
             one_line(cell(cells, self._source))[:1000] or self._otherwise,
             columns.ip(cell(cells, self._ip)) if self._ip is not None else None,
@@ -138,7 +138,7 @@ def _language(text: str) -> str:
     return code if code in LANGUAGES and not text[2:3].isalpha() else ""
 
 
-class slots:  # noqa: N801 - it is called like the function that it is
+class _Slots:
     """The slot that a cell means: its time and zone as an export writes them, or a zone of the world; else the usual
     one."""
 
@@ -150,7 +150,7 @@ class slots:  # noqa: N801 - it is called like the function that it is
         self._zones = [one.zone for one in self._slots]
         self._now = now
 
-    def __call__(self, text: str) -> int:
+    def meant(self, text: str) -> int:
         if not text:
             return self._usual
         if (known := self._known.get(text.lower())) is not None:
@@ -183,7 +183,7 @@ def _doubled(hashes: Sequence[str], one: Import) -> dict[str, Outcome]:
     if is_at_once(one) or not hashes:
         return {}
     given = json.dumps([{"digest": hashed[:DIGEST]} for hashed in hashes])
-    fresh = {row.digest for row in _SEEN(db.session.connection(), import_id=one.id, given=given)}
+    fresh = {row.digest for row in _mark_seen(db.session.connection(), import_id=one.id, given=given)}
     return {hashed: Outcome.DOUBLED for hashed in hashes if hashed[:DIGEST] not in fresh}
 
 
@@ -226,12 +226,12 @@ def _facts(people: Sequence[Person], one: Import) -> _Facts:
     now."""
     on = db.session.connection()
     given = json.dumps([{"normalised": each.normalised, "address_hash": each.address_hash} for each in people])
-    reading = {row.normalised: row.state for row in _READING(on, newsletter_id=one.newsletter_id, given=given)}
+    reading = {row.normalised: row.state for row in _reading(on, newsletter_id=one.newsletter_id, given=given)}
     found: dict[str, Outcome] = {}
-    suppressed = {(row.address_hash, row.reason) for row in _SUPPRESSED(on, given=given)}
+    listed = {(row.address_hash, row.reason) for row in _suppressed(on, given=given)}
     for reason, outcome in reversed(WHY_NOT.items()):
-        found |= {hashed: outcome for hashed, why in suppressed if why is reason}
-    told = [(row.kind, row.address_hash) for row in _TOLD(on, given=given, mark=mark(one))]
+        found |= {hashed: outcome for hashed, why in listed if why is reason}
+    told = [(row.kind, row.address_hash) for row in _told(on, given=given, mark=mark(one))]
     moved, taken = (
         frozenset(hashed for kind, hashed in told if kind is wanted)
         for wanted in (ConsentKind.CHANGED, ConsentKind.IMPORTED)
@@ -249,7 +249,7 @@ def _given(dialect: str) -> sa.Subquery:
 
 
 @Prepared
-def _READING(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
+def _reading(dialect: str) -> sa.Executable:
     given = _given(dialect)
     here = sa.and_(
         Subscription.subscriber_id == Subscriber.id, Subscription.newsletter_id == sa.bindparam("newsletter_id")
@@ -263,7 +263,7 @@ def _READING(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
 
 
 @Prepared
-def _SUPPRESSED(dialect: str) -> sa.Executable:  # noqa: N802
+def _suppressed(dialect: str) -> sa.Executable:
     given = _given(dialect)
     return sa.select(Suppression.address_hash, Suppression.reason).join_from(
         given, Suppression, Suppression.address_hash == given.c.address_hash
@@ -271,7 +271,7 @@ def _SUPPRESSED(dialect: str) -> sa.Executable:  # noqa: N802
 
 
 @Prepared
-def _TOLD(dialect: str) -> sa.Executable:  # noqa: N802
+def _told(dialect: str) -> sa.Executable:
     """Of whom the proof of consent says that they have another address now, or that this import brought them."""
     given = _given(dialect)
     moved = sa.and_(ConsentEvent.kind == ConsentKind.CHANGED, ConsentEvent.note == TO_ANOTHER)
@@ -286,7 +286,7 @@ def _TOLD(dialect: str) -> sa.Executable:  # noqa: N802
 
 
 @Prepared
-def _SEEN(dialect: str) -> sa.Executable:  # noqa: N802
+def _mark_seen(dialect: str) -> sa.Executable:
     given = recordset(dialect, "given", digest=sa.String())
     rows = sa.select(sa.bindparam("import_id", type_=sa.Integer), given.c.digest).where(sa.true())
     seen = insert_into(ImportSeen).from_select(["import_id", "digest"], rows)

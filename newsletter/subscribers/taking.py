@@ -39,11 +39,11 @@ def subscribe(people: Sequence[Person], one: Import, now: datetime) -> None:
         "by": one.by,
         "given": json.dumps([_told(each, one, now, on.dialect.name) for each in people]),
     }
-    _READERS(on, **_only(known, "now", "given"))
+    _insert_readers(on, **_only(known, "now", "given"))
     for slot_id in sorted({each.slot_id for each in people}):
         lock_slot(slot_id, shared=True)
-    _SUBSCRIPTIONS(on, **_only(known, "newsletter_id", "now", "given"))
-    _CONSENT(on, **_only(known, "newsletter_id", "by", "given"))
+    _insert_subscriptions(on, **_only(known, "newsletter_id", "now", "given"))
+    _insert_consent(on, **_only(known, "newsletter_id", "by", "given"))
 
 
 def _only(known: dict[str, object], *names: str) -> dict[str, object]:
@@ -81,7 +81,7 @@ def _given(dialect: str) -> sa.Subquery:
 
 
 @Prepared
-def _READERS(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
+def _insert_readers(dialect: str) -> sa.Executable:
     """Always in the same order, so that two who do so wait for each other and not in a circle."""
     given = _given(dialect)
     names = ("address", "normalised", "address_hash", "language")
@@ -91,7 +91,7 @@ def _READERS(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
 
 
 @Prepared
-def _SUBSCRIPTIONS(dialect: str) -> sa.Executable:  # noqa: N802
+def _insert_subscriptions(dialect: str) -> sa.Executable:
     given, now = _given(dialect), sa.bindparam("now", type_=Subscription.confirmed_at.type)
     columns = {
         "subscriber_id": Subscriber.id,
@@ -107,7 +107,7 @@ def _SUBSCRIPTIONS(dialect: str) -> sa.Executable:  # noqa: N802
 
 
 @Prepared
-def _CONSENT(dialect: str) -> sa.Executable:  # noqa: N802
+def _insert_consent(dialect: str) -> sa.Executable:
     given = _given(dialect)
     columns = {
         "address_hash": given.c.address_hash,
