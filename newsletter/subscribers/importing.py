@@ -180,10 +180,11 @@ def cancel(id: int, now: datetime, by: Actor) -> bool:
         begun = one.state is ImportState.RUNNING
         one.state, one.ended_at, one.swept = ImportState.CANCELLED, now, False
         one.counts = one.counts if begun else {}
-        one.file_gone_at = None if begun else now
         audit.record(by, "import.cancel", f"import:{id}", now, counts=one.counts)
     if not begun:
         uploading.forget_file(id)
+        with transaction():
+            an_import(id).file_gone_at = now
     return True
 
 
