@@ -21,7 +21,7 @@ from newsletter.foundation.secrets import the_keys
 from newsletter.foundation.telling import csv_lines, json_lines
 from newsletter.newsletters.models import newsletter, newsletters
 from newsletter.subscribers import exporting, importing, segmenting, transfer, uploading
-from newsletter.subscribers.columns import Meaning
+from newsletter.subscribers.columns import Meaning, chosen
 from newsletter.subscribers.exporting import Whom
 from newsletter.subscribers.import_models import SAID, Import, ImportMode, Outcome, an_import
 from newsletter.subscribers.importing import Wish
@@ -92,7 +92,7 @@ def _uploaded(file: Path, slug: str | None) -> int:
 
 
 def _columns(one: Import, named: dict[str, str]) -> dict[Meaning, int]:
-    columns = {what: one.columns[what] for what in Meaning if what in one.columns}
+    columns = chosen(one.columns)
     titles = uploading.look(one).table.titles
     for meaning, name in named.items():
         if meaning not in list(Meaning):

@@ -33,7 +33,7 @@ class Keys:
 
     def address_hash(self, address: str) -> str:
         """The HMAC under which a normalised address is remembered after it was erased, as 64 hex digits."""
-        return hmac.new(self.suppression, address.encode("utf-8"), hashlib.sha256).hexdigest()
+        return hmac.digest(self.suppression, address.encode("utf-8"), "sha256").hex()
 
     def derived(self, purpose: str) -> bytes:
         """32 octets for a purpose that must outlive a rotation of the secret."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -156,6 +156,6 @@ def ip(text: str) -> str | None:
         return None
 
 
-def from_words(chosen: Mapping[str, int], among: Iterable[Meaning] = tuple(Meaning)) -> dict[Meaning, int]:
-    """Columns as they are kept, which is as plain JSON."""
-    return {meaning: chosen[meaning] for meaning in among if meaning in chosen}
+def chosen(kept: Mapping[str, int]) -> dict[Meaning, int]:
+    """Columns by what they are for, as an import keeps them."""
+    return {meaning: kept[meaning] for meaning in Meaning if meaning in kept}

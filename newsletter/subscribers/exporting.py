@@ -64,10 +64,6 @@ def export(whom: Whom, now: datetime, by: Actor, **filters: object) -> Iterator[
     return _batches(whom, now)
 
 
-def count(whom: Whom, now: datetime) -> int:
-    return db.session.scalar(sa.select(sa.func.count()).select_from(_wanted(whom, now).subquery())) or 0
-
-
 def _wanted(whom: Whom, now: datetime) -> sa.Select[Any]:
     of_person, of_subscription = segments.clauses(whom.conditions, now)
     return (

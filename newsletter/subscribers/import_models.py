@@ -158,7 +158,8 @@ class ImportRefusal(Base):
 
 
 class ImportSeen(Base):
-    """An address that stood in the file before, by the beginning of its hash: who stands in it twice is taken once."""
+    """An address that stood in the file before, by the beginning of its hash: who stands in it twice counts once. Where
+    they are made readers at once there is no need of it."""
 
     __tablename__ = "import_seen"
 

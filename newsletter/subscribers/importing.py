@@ -180,10 +180,11 @@ def cancel(id: int, now: datetime, by: Actor) -> bool:
         begun = one.state is ImportState.RUNNING
         one.state, one.ended_at, one.swept = ImportState.CANCELLED, now, False
         one.counts = one.counts if begun else {}
-        one.file_gone_at = None if begun else now
         audit.record(by, "import.cancel", f"import:{id}", now, counts=one.counts)
     if not begun:
         uploading.forget_file(id)
+        with transaction():
+            an_import(id).file_gone_at = now
     return True
 
 
@@ -370,9 +371,9 @@ def _rows_from(one: Import, place: Place) -> Iterator[Row]:
 
 
 def _look_at_times(before: int, more: int) -> None:
-    """When there are twice as many as the last time, PostgreSQL looks anew at how to find a few of them."""
-    if before.bit_length() < (before + more).bit_length():
-        for table in (Subscriber, Subscription, ConsentEvent, ImportSeen):
+    """When there are four times as many as the last time, PostgreSQL looks anew at how to find a few of them."""
+    if (before.bit_length() + 1) // 2 < ((before + more).bit_length() + 1) // 2:
+        for table in (Subscriber, Subscription, ConsentEvent):
             look_at(table)
 
 

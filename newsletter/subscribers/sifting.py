@@ -27,7 +27,7 @@ from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers import asking, columns, transfer, uploading
 from newsletter.subscribers.columns import Meaning
 from newsletter.subscribers.consent import TO
-from newsletter.subscribers.import_models import Import, ImportMode, ImportSeen, Outcome
+from newsletter.subscribers.import_models import Import, ImportMode, ImportSeen, ImportState, Outcome
 from newsletter.subscribers.models import (
     BlockedAddress,
     ConsentEvent,
@@ -78,7 +78,7 @@ class Reader:
     """Makes people of rows, by the columns that were chosen."""
 
     def __init__(self, one: Import, now: datetime, keys: Keys) -> None:
-        chosen = columns.from_words(one.columns)
+        chosen = columns.chosen(one.columns)
         self._address = chosen.get(Meaning.ADDRESS)
         self._slot, self._language = chosen.get(Meaning.SLOT), chosen.get(Meaning.LANGUAGE)
         self._date, self._source, self._ip = (chosen.get(m) for m in (Meaning.DATE, Meaning.SOURCE, Meaning.IP))
@@ -89,7 +89,7 @@ class Reader:
         self._against = lru_cache(1000)(self._says_against)
         self._otherwise, self._now, self._keys = one.source, now, keys
         self._refuses_disposable = the_config().sign_up.refuse_disposable
-        self.slot_for = lru_cache(1000)(slots(one.newsletter, one.slot_id, now))
+        self._slot_for = lru_cache(1000)(_Slots(one.newsletter, one.slot_id, now).meant)
 
     def person(self, row: Row) -> Person | Outcome:
         if row.problem:
@@ -109,7 +109,7 @@ class Reader:
             address,
             normalised,
             self._keys.address_hash(normalised),
-            self.slot_for(cell(cells, self._slot)),
+            self._slot_for(cell(cells, self._slot)),
             _language(cell(cells, self._language)),
             one_line(cell(cells, self._source))[:1000] or self._otherwise,
             columns.ip(cell(cells, self._ip)) if self._ip is not None else None,
@@ -138,7 +138,7 @@ def _language(text: str) -> str:
     return code if code in LANGUAGES and not text[2:3].isalpha() else ""
 
 
-class slots:  # noqa: N801 - it is called like the function that it is
+class _Slots:
     """The slot that a cell means: its time and zone as an export writes them, or a zone of the world; else the usual
     one."""
 
@@ -150,7 +150,7 @@ class slots:  # noqa: N801 - it is called like the function that it is
         self._zones = [one.zone for one in self._slots]
         self._now = now
 
-    def __call__(self, text: str) -> int:
+    def meant(self, text: str) -> int:
         if not text:
             return self._usual
         if (known := self._known.get(text.lower())) is not None:
@@ -163,38 +163,46 @@ def sift(rows: Sequence[Person | tuple[Row, Outcome]], one: Import) -> Sifted:
     """Decide about a batch, in the caller's transaction; readers who are there stay as they are until it ends."""
     refused = [row for row in rows if not isinstance(row, Person)]
     people = [row for row in rows if isinstance(row, Person)]
-    first, doubled = _once(people, one.id)
-    return Sifted(_decided(first, one.newsletter_id), [*refused, *((each.row, Outcome.DOUBLED) for each in doubled)])
+    first = {each.address_hash: each for each in reversed(people)}
+    if not first:
+        return Sifted([], refused)
+    facts = _facts(list(first.values()), one)
+    outcomes = {hashed: facts.outcome(each) for hashed, each in first.items()}
+    outcomes |= _doubled([hashed for hashed, outcome in outcomes.items() if outcome is Outcome.TAKEN], one)
+    return Sifted([(each, _of(each, first, outcomes)) for each in people], refused)
 
 
-def _once(people: Sequence[Person], import_id: int) -> tuple[list[Person], list[Person]]:
-    """Each address the first time that it stands in the file, and those that stood in it before."""
-    new = {_digest(each): each for each in reversed(people)}
-    if not new:
-        return [], []
-    made = _SEEN(db.session.connection(), import_id=import_id, given=json.dumps([{"digest": one} for one in new]))
-    fresh = {row.digest for row in made}
-    first = [each for each in people if _digest(each) in fresh and new[_digest(each)] is each]
-    chosen = set(map(id, first))
-    return first, [each for each in people if id(each) not in chosen]
+def _of(each: Person, first: Mapping[str, Person], outcomes: Mapping[str, Outcome]) -> Outcome:
+    """Who would come, and stands in the batch a second time, comes once."""
+    outcome = outcomes[each.address_hash]
+    return Outcome.DOUBLED if outcome is Outcome.TAKEN and first[each.address_hash] is not each else outcome
 
 
-def _digest(each: Person) -> str:
-    return each.address_hash[:24]
+def _doubled(hashes: Sequence[str], one: Import) -> dict[str, Outcome]:
+    """Those of whom an earlier batch had the first. Who is made a reader at once is known by that."""
+    if is_at_once(one) or not hashes:
+        return {}
+    given = json.dumps([{"digest": hashed[:DIGEST]} for hashed in hashes])
+    fresh = {row.digest for row in _mark_seen(db.session.connection(), import_id=one.id, given=given)}
+    return {hashed: Outcome.DOUBLED for hashed in hashes if hashed[:DIGEST] not in fresh}
 
 
-def _decided(people: Sequence[Person], newsletter_id: int) -> list[tuple[Person, Outcome]]:
-    if not people:
-        return []
-    facts = _facts(people, newsletter_id)
-    return [(each, facts.outcome(each)) for each in people]
+DIGEST = 24
+"""Digits of a hash: two addresses share them once in 10^28."""
+
+
+def is_at_once(one: Import) -> bool:
+    """Whether who is taken reads from then on."""
+    return one.state is ImportState.RUNNING and one.mode is ImportMode.CONFIRMED
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of a batch. `reading` are the states of those who are readers of any newsletter."""
+    """What is known of a batch. `reading` are the states of those who are readers of any newsletter, `taken` those whom
+    this import has made readers."""
 
     reading: Mapping[str, SubscriptionState | None]
+    taken: frozenset[str]
     suppressed: Mapping[str, Outcome]
     moved: frozenset[str]
     blocked: frozenset[str]
@@ -203,7 +211,9 @@ class _Facts:
         if each.address_hash in self.suppressed:
             return self.suppressed[each.address_hash]
         if (state := self.reading.get(each.normalised)) is not None:
-            return Outcome.ALREADY if state is SubscriptionState.ACTIVE else Outcome.LEFT
+            if state is not SubscriptionState.ACTIVE:
+                return Outcome.LEFT
+            return Outcome.DOUBLED if each.address_hash in self.taken else Outcome.ALREADY
         if each.address_hash in self.moved and each.normalised not in self.reading:
             return Outcome.MOVED
         if self.blocked and not self.blocked.isdisjoint(asking.patterns_of(each.address)):
@@ -211,18 +221,27 @@ class _Facts:
         return Outcome.TAKEN
 
 
-def _facts(people: Sequence[Person], newsletter_id: int) -> _Facts:
+def _facts(people: Sequence[Person], one: Import) -> _Facts:
     """Readers are asked for first, and kept from being erased meanwhile: who was erased before that is suppressed by
     now."""
     on = db.session.connection()
     given = json.dumps([{"normalised": each.normalised, "address_hash": each.address_hash} for each in people])
-    reading = {row.normalised: row.state for row in _READING(on, newsletter_id=newsletter_id, given=given)}
+    reading = {row.normalised: row.state for row in _reading(on, newsletter_id=one.newsletter_id, given=given)}
     found: dict[str, Outcome] = {}
-    suppressed = {(row.address_hash, row.reason) for row in _SUPPRESSED(on, given=given)}
+    listed = {(row.address_hash, row.reason) for row in _suppressed(on, given=given)}
     for reason, outcome in reversed(WHY_NOT.items()):
-        found |= {hashed: outcome for hashed, why in suppressed if why is reason}
-    moved = frozenset(row.address_hash for row in _MOVED(on, given=given))
-    return _Facts(reading, found, moved, _blocked(people))
+        found |= {hashed: outcome for hashed, why in listed if why is reason}
+    told = [(row.kind, row.address_hash) for row in _told(on, given=given, mark=mark(one))]
+    moved, taken = (
+        frozenset(hashed for kind, hashed in told if kind is wanted)
+        for wanted in (ConsentKind.CHANGED, ConsentKind.IMPORTED)
+    )
+    return _Facts(reading, taken, found, moved, _blocked(people))
+
+
+def mark(one: Import) -> str:
+    """How the note of consent begins that an import writes."""
+    return f"import {one.id};"
 
 
 def _given(dialect: str) -> sa.Subquery:
@@ -230,7 +249,7 @@ def _given(dialect: str) -> sa.Subquery:
 
 
 @Prepared
-def _READING(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
+def _reading(dialect: str) -> sa.Executable:
     given = _given(dialect)
     here = sa.and_(
         Subscription.subscriber_id == Subscriber.id, Subscription.newsletter_id == sa.bindparam("newsletter_id")
@@ -244,7 +263,7 @@ def _READING(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
 
 
 @Prepared
-def _SUPPRESSED(dialect: str) -> sa.Executable:  # noqa: N802
+def _suppressed(dialect: str) -> sa.Executable:
     given = _given(dialect)
     return sa.select(Suppression.address_hash, Suppression.reason).join_from(
         given, Suppression, Suppression.address_hash == given.c.address_hash
@@ -252,22 +271,22 @@ def _SUPPRESSED(dialect: str) -> sa.Executable:  # noqa: N802
 
 
 @Prepared
-def _MOVED(dialect: str) -> sa.Executable:  # noqa: N802
-    """Their readers have another address now."""
+def _told(dialect: str) -> sa.Executable:
+    """Of whom the proof of consent says that they have another address now, or that this import brought them."""
     given = _given(dialect)
-    return sa.select(ConsentEvent.address_hash).join_from(
+    moved = sa.and_(ConsentEvent.kind == ConsentKind.CHANGED, ConsentEvent.note == TO)
+    brought = sa.and_(
+        ConsentEvent.kind == ConsentKind.IMPORTED, ConsentEvent.note.startswith(sa.bindparam("mark", type_=sa.String))
+    )
+    return sa.select(ConsentEvent.address_hash, ConsentEvent.kind).join_from(
         given,
         ConsentEvent,
-        sa.and_(
-            ConsentEvent.address_hash == given.c.address_hash,
-            ConsentEvent.kind == ConsentKind.CHANGED,
-            ConsentEvent.note == TO,
-        ),
+        sa.and_(ConsentEvent.address_hash == given.c.address_hash, sa.or_(moved, brought)),
     )
 
 
 @Prepared
-def _SEEN(dialect: str) -> sa.Executable:  # noqa: N802
+def _mark_seen(dialect: str) -> sa.Executable:
     given = recordset(dialect, "given", digest=sa.String())
     rows = sa.select(sa.bindparam("import_id", type_=sa.Integer), given.c.digest).where(sa.true())
     seen = insert_into(ImportSeen).from_select(["import_id", "digest"], rows)

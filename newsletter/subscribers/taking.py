@@ -23,7 +23,7 @@ from newsletter.subscribers.models import (
     SubscriptionOrigin,
     SubscriptionState,
 )
-from newsletter.subscribers.sifting import Person
+from newsletter.subscribers.sifting import Person, mark
 from newsletter.subscribers.signing_up import Wishes
 
 
@@ -39,11 +39,11 @@ def subscribe(people: Sequence[Person], one: Import, now: datetime) -> None:
         "by": one.by,
         "given": json.dumps([_told(each, one, now, on.dialect.name) for each in people]),
     }
-    _READERS(on, **_only(known, "now", "given"))
+    _insert_readers(on, **_only(known, "now", "given"))
     for slot_id in sorted({each.slot_id for each in people}):
         lock_slot(slot_id, shared=True)
-    _SUBSCRIPTIONS(on, **_only(known, "newsletter_id", "now", "given"))
-    _CONSENT(on, **_only(known, "newsletter_id", "by", "given"))
+    _insert_subscriptions(on, **_only(known, "newsletter_id", "now", "given"))
+    _insert_consent(on, **_only(known, "newsletter_id", "by", "given"))
 
 
 def _only(known: dict[str, object], *names: str) -> dict[str, object]:
@@ -66,13 +66,13 @@ def _told(each: Person, one: Import, now: datetime, dialect: str) -> dict[str, o
 
 def note(each: Person, one: Import) -> str:
     """What the proof of consent says beside its columns."""
-    given = f"; given {each.given}" if each.given else "; date not given"
-    return f"import {one.id}{given}; {one.proof}".removesuffix("; ")[:300]
+    given = f"given {each.given}" if each.given else "date not given"
+    return f"{mark(one)} {given}; {one.proof}".removesuffix("; ")[:300]
 
 
 def _stored(at: datetime, dialect: str) -> str:
     """As the database takes it out of JSON."""
-    return f"{at:%Y-%m-%d %H:%M:%S.%f}{'+00:00' if dialect == 'postgresql' else ''}"
+    return (at if dialect == "postgresql" else at.replace(tzinfo=None)).isoformat(" ", "microseconds")
 
 
 def _given(dialect: str) -> sa.Subquery:
@@ -81,7 +81,7 @@ def _given(dialect: str) -> sa.Subquery:
 
 
 @Prepared
-def _READERS(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
+def _insert_readers(dialect: str) -> sa.Executable:
     """Always in the same order, so that two who do so wait for each other and not in a circle."""
     given = _given(dialect)
     names = ("address", "normalised", "address_hash", "language")
@@ -91,7 +91,7 @@ def _READERS(dialect: str) -> sa.Executable:  # noqa: N802 - a statement
 
 
 @Prepared
-def _SUBSCRIPTIONS(dialect: str) -> sa.Executable:  # noqa: N802
+def _insert_subscriptions(dialect: str) -> sa.Executable:
     given, now = _given(dialect), sa.bindparam("now", type_=Subscription.confirmed_at.type)
     columns = {
         "subscriber_id": Subscriber.id,
@@ -108,7 +108,7 @@ def _SUBSCRIPTIONS(dialect: str) -> sa.Executable:  # noqa: N802
 
 
 @Prepared
-def _CONSENT(dialect: str) -> sa.Executable:  # noqa: N802
+def _insert_consent(dialect: str) -> sa.Executable:
     given = _given(dialect)
     columns = {
         "address_hash": given.c.address_hash,

@@ -14,7 +14,20 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks import __main__ as command
-from benchmarks import admin, apart, crews, crowds, databases, desk, houses, pages, relays, send, sinks
+from benchmarks import (
+    admin,
+    apart,
+    crews,
+    crowds,
+    databases,
+    desk,
+    houses,
+    pages,
+    relays,
+    send,
+    sinks,
+    transfer,
+)
 from benchmarks.__main__ import BENCHMARKS, PAGE, main
 from benchmarks.figures import Figures
 from newsletter.delivery.models import Delivery
@@ -50,6 +63,29 @@ def test_the_desk_is_measured_and_its_figures_are_told(
     assert all(figure > 0 for figure in figures.values())
     share = figures["parse_cpu_s"] / figures["sqlite_collect_cpu_s"]
     assert figures["sqlite_parse_ratio"] == pytest.approx(share, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def test_readers_in_and_out_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    name: str,
+) -> None:
+    only(monkeypatch, name, request.getfixturevalue("postgres_url" if name == "postgresql" else "sqlite_url"))
+    monkeypatch.setattr(transfer, "apart", apart._measured)
+    main(["transfer", "--readers", "230", "--json"])
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert set(figures) == {
+        *(
+            f"{name}_{part}_{figure}"
+            for part in ("dry_run", "import", "export_csv", "export_jsonl")
+            for figure in ("s", "rows_per_s", "mb")
+        ),
+        f"{name}_upload_s",
+    }
+    assert all(figure > 0 for figure in figures.values())
 
 
 @pytest.fixture

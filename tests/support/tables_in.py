@@ -11,7 +11,7 @@ from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db
 from newsletter.newsletters.models import newsletter
 from newsletter.subscribers import importing, uploading
-from newsletter.subscribers.columns import Meaning
+from newsletter.subscribers.columns import chosen
 from newsletter.subscribers.import_models import Import, ImportMode, an_import
 from newsletter.subscribers.importing import Wish
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
@@ -29,8 +29,7 @@ def uploaded(house: House, text: str | bytes, name: str = "old.csv", slug: str |
 def wish(house: House, id: int, mode: ImportMode = ImportMode.CONFIRMED, **more: object) -> Wish:
     """Columns as they were guessed."""
     with house.app.app_context():
-        guessed = an_import(id).columns
-    columns = {what: guessed[what] for what in Meaning if what in guessed}
+        columns = chosen(an_import(id).columns)
     return Wish(columns, "the old system", mode, PROOF if mode is ImportMode.CONFIRMED else "", **more)  # type: ignore[arg-type]
 
 

@@ -212,7 +212,7 @@ def test_a_tried_import_can_be_changed_or_thrown_away(house: House) -> None:
     sheet = tried(house, desk, ANN)
     changing = open_page(desk, sheet.links()["Change the columns"])
     again = worked(house, changing.after("Try it without taking anybody", mode="confirmed", proof="x"))
-    assert "because they confirmed elsewhere: x" in again.words
+    assert "because they confirmed elsewhere (proof: x)" in again.words
     gone = again.after("Throw the file away")
     assert "Nobody was taken" in gone.words
     assert (count(house, ImportPart), readers(house)) == (0, [])
