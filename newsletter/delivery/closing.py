@@ -32,7 +32,7 @@ UNDER_WAY = (EditionState.PLANNED, EditionState.DRAFTED, EditionState.APPROVED, 
 
 
 class HasReaders(NewsletterError):
-    """{readers} readers are in this slot, so say where they go. Nothing was changed."""
+    """Readers are in this slot ({readers}), so say where they go. Nothing was changed."""
 
 
 def readers_in(slots: Iterable[Slot]) -> dict[int, int]:

@@ -100,7 +100,7 @@ def close(slug: str, slot_id: int) -> ResponseReturnValue:
     except NewsletterError as error:
         flash(str(error), "problem")
     else:
-        went = f" {moved:,} readers are in another slot now." if moved else ""
+        went = f" {'One reader is' if moved == 1 else f'{moved:,} readers are'} in another slot now." if moved else ""
         flash(f"The slot {label} is closed.{went} Its past editions stay.", "done")
     return redirect(url_for("admin.slots", slug=slug), 303)
 

@@ -121,7 +121,7 @@ def test_a_slot_with_readers_is_closed_when_it_is_said_where_they_go(paper: Pape
     assert "Its 2 readers go into" in page.words
     refused = desk.post(f"{ONE}/slots/{tokyo}/close")
     assert refused.status_code == 303
-    assert "2 readers are in this slot, so say where they go." in open_page(desk, f"{ONE}/slots").words
+    assert "Readers are in this slot (2), so say where they go." in open_page(desk, f"{ONE}/slots").words
     done = page.after("Close 06:00 Tokyo time", to=str(paper.slot_id))
     assert "2 readers are in another slot now." in done.words
     assert records(paper, "slot.close")[-1] == {
