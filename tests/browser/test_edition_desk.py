@@ -80,10 +80,10 @@ def order(page: Page) -> list[str]:
 
 def drag(page: Page, what: Locator, to: Locator) -> None:
     """Take hold of something, and let go above the upper end of another thing."""
+    what.hover(position={"x": 12, "y": 12})  # which waits until it stands still
     start, end = what.bounding_box(), to.bounding_box()
     assert start is not None
     assert end is not None
-    page.mouse.move(start["x"] + 12, start["y"] + 12)
     page.mouse.down()
     page.mouse.move(start["x"] + 12, start["y"] - 20, steps=4)
     page.mouse.move(end["x"] + 60, end["y"] - 20, steps=12)

@@ -201,7 +201,7 @@ def orders_an_edition(walk: Walk) -> int:
     page.get_by_role("listitem", name="Story 3").focus()
     page.keyboard.press("Shift+K")
     expect(headline(page, 2)).to_have_value(SNOW)
-    expect(page.locator("#desk-note")).to_have_text("The order is saved.")
+    expect(page.locator("#desk-note")).to_have_text("Moved up.")
     page.get_by_text("Test mail…").click()
     walk.press("Send a test mail")
     walk.house.work()
