@@ -113,7 +113,7 @@ def test_sending_is_measured_on_sqlite(
     assert set(figures) == {
         *(f"sqlite_connections_{count}_per_s" for count in (8, 16, 32)),
         *(f"sqlite_{figure}" for figure in ("per_s", "cpu_a_message_us", "smtp_source_per_s", "ratio_to_smtp_source")),
-        *("sqlite_best_connections", "sqlite_growth_ratio"),
+        *("sqlite_best_connections", "sqlite_growth_ratio", "sqlite_growth_cpu_ratio"),
         *(f"sqlite_readers_3_{figure}" for figure in ("a_message_us", "cpu_a_message_us", "mb")),
         *(f"sqlite_freeze_{part}_s" for part in ("insert", "shards", "look", "rest")),
         "sqlite_freeze_s",

@@ -36,8 +36,9 @@ def sent(newsroom: Office, feed: str) -> Office:
             office,
             "INSERT INTO subscribers (id, address, normalised, address_hash, created_at, language, text_only, "
             f"former_hashes) VALUES ({n}, '{name}@example.org', '{name}@example.org', '{n}', '{NOW}', '', 0, '[]')",
-            "INSERT INTO subscriptions (subscriber_id, newsletter_id, slot_id, state, confirmed_at, welcomed_at) "
-            f"SELECT {n}, newsletter_id, id, 'active', '{NOW}', '{NOW}' FROM slots",
+            "INSERT INTO subscriptions "
+            "(subscriber_id, newsletter_id, slot_id, state, origin, confirmed_at, welcomed_at) "
+            f"SELECT {n}, newsletter_id, id, 'active', 'form', '{NOW}', '{NOW}' FROM slots",
         )
     office.says("edition", "send", "--now")
     in_the_database(

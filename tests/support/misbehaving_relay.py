@@ -68,7 +68,7 @@ class _Conversation(socketserver.StreamRequestHandler):
                 return
             usual = {"DATA": "354 go on", "EHLO": "\r\n".join(self._extensions())}
             self._reply(verb, usual.get(verb, "250 OK"))
-            self.refused = self.refused or (verb in ("MAIL", "RCPT") and not self.last.startswith("250"))
+            self.refused = self.refused or (verb in ("MAIL", "RCPT") and not self.last.startswith("25"))
             if verb == "DATA" and self.last.startswith("354"):
                 self._take()
 

@@ -16,7 +16,7 @@ from newsletter.newsletters.models import newsletter
 from newsletter.subscribers import changing, growing, preferences, signing_up
 from newsletter.subscribers.consent import Origin, remember
 from newsletter.subscribers.growing import SubscriberDay
-from newsletter.subscribers.models import ConsentKind, SignUpRequest, Subscriber, subscriber_at
+from newsletter.subscribers.models import ConsentKind, SignUpRequest, Subscriber, SubscriptionOrigin, subscriber_at
 from tests.conftest import House
 from tests.support import newsroom
 
@@ -36,7 +36,7 @@ def confirms(house: House, address: str, slug: str) -> None:
             session.flush()
         signing_up.lift(address, paper, house.keys)
         remember(ConsentKind.CONFIRMED, address, paper.id, HERE, house.now, house.keys)
-        signing_up.begin(reader, paper.id, paper.default_slot.id, house.now)
+        signing_up.begin(reader, paper.id, paper.default_slot.id, house.now, SubscriptionOrigin.STAFF)
 
 
 def subscription_token(house: House, address: str, slug: str) -> str:

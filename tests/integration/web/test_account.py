@@ -396,7 +396,8 @@ def test_every_route_that_opens_much_wants_a_fresh_proof(house: House) -> None:
         if (decision := decision_of(house.app.view_functions[rule.endpoint])) and decision.again
     }
     assert wants == {
-        "erase_subscriber", "audit_csv", "delivery_csv", "prove", "start_import", "export_readers",
+        "erase_subscriber", "export_subscriber", "audit_csv", "delivery_csv", "prove", "start_import", "export_readers",
+        "begin_act", "take_back_suppression", "suppressions_csv",
         "invite", "invite_again", "take_back_invitation", "grant", "disable_person", "enable_person",
         "reset_second_factor", "staff_policy",
         "add_passkey", "remove_passkey", "begin_codes", "codes", "codes_picture", "stop_codes", "recovery_codes",

@@ -557,7 +557,7 @@ def test_notes_in_ones_data_are_translated_and_what_a_person_wrote_is_not(house:
 
 def test_every_note_that_we_write_is_known_to_the_page_that_translates_it() -> None:
     folder = STATIC.parent / "subscribers"
-    written = " ".join((folder / name).read_text("utf-8") for name in ("preferences.py", "changing.py", "bulk.py"))
+    written = " ".join((folder / name).read_text("utf-8") for name in ("preferences.py", "consent.py", "bulk.py"))
     assert all(f'"{note}"' in written for note in NOTES)
 
 

@@ -64,7 +64,7 @@ def test_every_answer_carries_the_headers_that_protect_it(house: House) -> None:
         if not path.startswith(KEPT):
             assert headers["Cache-Control"] == "no-store", path
         assert "<script>" not in answer.text, path
-        assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", answer.text) or "/preview/" in path, path
+        assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", answer.text) or path in MAILS or "/preview/" in path, path
 
 
 def _pages(house: House, arguments: dict[str, dict[str, object]]) -> Iterable[str]:
@@ -154,6 +154,9 @@ def test_readers_forms_need_no_token_because_they_stand_on_other_sites(house: Ho
 
 
 # Hostile words
+
+MAILS = ("/admin/newsletters/morning-post/look/mail",)
+"""What is framed is a mail, whose styles are its own."""
 
 SCRIPT = "<script>alert(1)</script>"
 OURS = re.compile(r'<script src="/static/[a-z/.]+" defer></script>')
