@@ -80,7 +80,8 @@ def order(page: Page) -> list[str]:
 
 def drag(page: Page, what: Locator, to: Locator) -> None:
     """Take hold of something, and let go above the upper end of another thing."""
-    what.hover(position={"x": 12, "y": 12})  # which waits until it stands still
+    page.wait_for_load_state("networkidle")  # the preview has come, and nothing moves any more
+    what.hover(position={"x": 12, "y": 12})
     start, end = what.bounding_box(), to.bounding_box()
     assert start is not None
     assert end is not None
