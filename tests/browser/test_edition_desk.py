@@ -80,7 +80,7 @@ def order(page: Page) -> list[str]:
 
 def drag(page: Page, what: Locator, to: Locator) -> None:
     """Take hold of something, and let go above the upper end of another thing."""
-    page.wait_for_load_state("networkidle")  # the preview has come, and nothing moves any more
+    page.bring_to_front()  # a download before leaves it without the focus
     what.hover(position={"x": 12, "y": 12})
     start, end = what.bounding_box(), to.bounding_box()
     assert start is not None

@@ -4,14 +4,15 @@ readers imported, a segment kept, an edition ordered, tried, approved and watche
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from newsletter.delivery import releasing
+from newsletter.delivery import counting, releasing
 from newsletter.mail.suppression import SuppressionReason
 from newsletter.subscribers import importing
 from tests.browser.axe import violations
@@ -223,14 +224,43 @@ def watches_it_go_out(walk: Walk, edition_id: int) -> None:
     progress = page.get_by_role("progressbar", name="Copies that have come to their end")
     expect(progress).to_have_attribute("value", "0")
     walk.looks()
+    half, go_on = Event(), Event()
+    walk.house.inbox.answer_data = stopping_at(READERS // 2, half, go_on)
     sends = Thread(target=walk.house.work)
     sends.start()
-    expect(progress).not_to_have_attribute("value", "0")
-    sends.join()
-    expect(progress).to_have_count(0)
+    try:
+        assert half.wait(120)
+        counted(walk)
+        expect(progress).not_to_have_attribute("value", "0")
+        walk.looks()
+    finally:
+        go_on.set()
+        sends.join()
+    counted(walk)
+    expect(progress).to_have_attribute("value", str(READERS - 1))
     walk.looks()
     assert ledger_of(walk.house, edition_id) == {"accepted": READERS - 1}
     assert len(walk.house.inbox.of(NOTED)) == 1
+
+
+def stopping_at(number: int, there: Event, go_on: Event) -> Callable[[str], str]:
+    """A relay that takes so many mails, and goes on when it is told to."""
+    left = count(number - 1, -1)
+
+    def answer(_recipient: str) -> str:
+        if next(left) == 0:
+            there.set()
+            go_on.wait(120)
+        return "250 OK"
+
+    return answer
+
+
+def counted(walk: Walk) -> None:
+    """What the scheduler does every few seconds."""
+    walk.house.later(minutes=1)
+    with walk.house.app.app_context():
+        counting.count_due(walk.house.now)
 
 
 def looks_a_person_up_and_erases_them(walk: Walk) -> None:
