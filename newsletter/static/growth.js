@@ -68,7 +68,7 @@
     if (found.days.length < 2) return;
     figure.querySelector(".keys").hidden = false;
     const width = chart.clientWidth;
-    const [active, joined, left] = ["active", "joined", "left"].map((name) => colour(figure, `.key-${name}`));
+    const [active, joined, left] = ["active", "joined", "gone"].map((name) => colour(figure, `.key-${name}`));
     chart.replaceChildren();
     const reading = [{ stroke: active, fill: faint(active), width: 2, points: { show: false } }];
     new uPlot(options(figure, width, 200, reading, around), [found.days, found.active], chart);

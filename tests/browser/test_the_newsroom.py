@@ -46,8 +46,12 @@ class Walk:
         self.page, self.house, self.site = page, house, site
         self.faults: dict[str, list[str]] = {}
         self.told: list[str] = []
-        page.on("console", lambda message: self.told.append(message.text))
-        page.on("pageerror", lambda error: self.told.append(str(error)))
+        page.on("console", lambda message: self._hears(message.text))
+        page.on("pageerror", lambda error: self._hears(str(error)))
+
+    def _hears(self, words: str) -> None:
+        if "403" not in words:  # the page that asks once more who it is
+            self.told.append(words)
 
     def to(self, path: str) -> None:
         self.page.goto(f"{self.site}{path}")
