@@ -12,8 +12,8 @@ from newsletter.delivery import lanes, shards, warming
 from newsletter.delivery.models import Delivery, DeliveryKind, DeliveryState, Doubt, SkipReason
 from newsletter.editions.models import Edition, EditionKind, Revision
 from newsletter.foundation.database import db
-from newsletter.mail.suppression import Suppression
 from newsletter.subscribers.models import Subscriber, Subscription, SubscriptionState
+from newsletter.subscribers.segments import is_suppressed
 
 
 def audience_now(slot_id: int, local_date: date) -> int:
@@ -22,17 +22,13 @@ def audience_now(slot_id: int, local_date: date) -> int:
         sa.select(sa.func.count())
         .select_from(Subscription)
         .join(Subscriber)
-        .where(*in_slot(slot_id), ~suppressed(), ~paused(local_date))
+        .where(*in_slot(slot_id), ~is_suppressed(), ~paused(local_date))
     )
     return db.session.scalar(query) or 0
 
 
 def in_slot(slot_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     return Subscription.slot_id == slot_id, Subscription.state == SubscriptionState.ACTIVE
-
-
-def suppressed() -> sa.ColumnElement[bool]:
-    return sa.exists().where(Suppression.address_hash == Subscriber.address_hash)
 
 
 def paused(local_date: date) -> sa.ColumnElement[bool]:
@@ -157,7 +153,7 @@ def _kind(found: Edition) -> DeliveryKind:
 def _skipped(local_date: date) -> sa.ColumnElement[str | None]:
     """Why a reader gets nothing, or NULL."""
     return sa.case(
-        (suppressed(), sa.literal(SkipReason.SUPPRESSED.value)),
+        (is_suppressed(), sa.literal(SkipReason.SUPPRESSED.value)),
         (Subscription.state != SubscriptionState.ACTIVE, sa.literal(SkipReason.LEFT.value)),
         (paused(local_date), sa.literal(SkipReason.PAUSED.value)),
     )

@@ -39,3 +39,8 @@ def in_octets(octets: int) -> str:
         if octets >= size:
             return f"{octets / size:.1f} {unit}" if octets < 100 * size else f"{octets / size:.0f} {unit}"
     return f"{octets / 1000:.0f} KB"
+
+
+def id_in(text: str) -> int | None:
+    """A row's id as an address or a form names it, no larger than a column holds; None for what is none."""
+    return min(int(text), 2**31 - 1) if text.isascii() and text.isdecimal() else None

@@ -25,3 +25,11 @@ def violations(page: Page) -> list[str]:
     found += page.evaluate(LOOK, OF_COLOUR)
     page.emulate_media(color_scheme="dark" if dark else "light")
     return found
+
+
+def faults(page: Page, width: int) -> list[str]:
+    """What axe finds on a screen so wide, with all that unfolds unfolded, and whether the page is wider than that."""
+    page.set_viewport_size({"width": width, "height": 800})
+    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    return violations(page) + [f"{wide} pixels wide"] * (wide > width)

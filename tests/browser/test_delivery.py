@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import violations
+from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
 from tests.integration.delivery.test_reporting import MIXED
@@ -19,13 +19,6 @@ WHATEVER = (
     Copy("r3@xn--bcher-kva.example", "refused", LONG),
     *(Copy(f"m{n}@mail.example") for n in range(30)),
 )
-
-
-def faults(page: Page, width: int) -> list[str]:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return violations(page) + [f"{wide} pixels wide"] * (wide > width)
 
 
 def test_everybody_can_read_and_use_the_page_on_any_screen(browser: Browser, house: House, site: str) -> None:

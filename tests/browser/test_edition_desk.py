@@ -16,7 +16,7 @@ from newsletter.foundation.audit import COMMAND, AuditRecord
 from newsletter.foundation.database import db
 from newsletter.staff import signing_in
 from newsletter.staff.models import Role
-from tests.browser.axe import violations
+from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
 from tests.support import newsroom
@@ -263,13 +263,6 @@ def test_what_cannot_be_saved_stays_and_is_tried_again(room: Room) -> None:
     page.clock.run_for(6_000)
     expect(page.locator("#desk-note")).to_have_text("Saved.")
     room.saved("The bridge is closed", SNOW, CHOIR)
-
-
-def faults(page: Page, width: int) -> list[str]:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return violations(page) + [f"{wide} pixels wide"] * (wide > width)
 
 
 def test_everybody_can_use_the_desk_on_any_screen(browser: Browser, house: House, site: str) -> None:

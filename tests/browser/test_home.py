@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import violations
+from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
 from tests.support.busy_house import busy
@@ -19,13 +19,6 @@ PAINTED = """canvas => {
   for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) colours.add(data.slice(at, at + 3).join());
   return [...colours];
 }"""
-
-
-def faults(page: Page, width: int) -> list[str]:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return violations(page) + [f"{wide} pixels wide"] * (wide > width)
 
 
 def test_everybody_can_read_and_use_the_pages_on_any_screen(browser: Browser, house: House, site: str) -> None:

@@ -15,7 +15,7 @@ from newsletter.newsletters import settings, slots
 from newsletter.newsletters.models import newsletter
 from newsletter.stories import following
 from newsletter.stories.models import Source, SourceState
-from tests.browser.axe import violations
+from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
 from tests.support import newsroom
@@ -65,13 +65,6 @@ def furnish(house: House) -> newsroom.Paper:
         settings.write_sign_up_text("morning-post", "Yes, send me the Morning Post each day.", 1, now, by)
     paper.draft()
     return paper
-
-
-def faults(page: Page, width: int) -> list[str]:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return violations(page) + [f"{wide} pixels wide"] * (wide > width)
 
 
 @pytest.mark.parametrize("some", [0, 1, 2])

@@ -16,7 +16,7 @@ from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.desk_models import BulkKind, Segment
 from newsletter.subscribers.segments import AtDomain, InState, OfNewsletter, ReaderState
 from newsletter.subscribers.signing_up import Requested, Wishes
-from tests.browser.axe import violations
+from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
 from tests.integration.subscribers import ANN
@@ -82,13 +82,6 @@ def confirms(house: House, asked: Requested) -> None:
     token = house.links.make(Purpose.CONFIRM, asked.id, asked.expires_at)
     with house.app.app_context():
         signing_up.confirm(token, Origin("192.0.2.7"), house.now, house.keys, house.links)
-
-
-def faults(page: Page, width: int) -> list[str]:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return violations(page) + [f"{wide} pixels wide"] * (wide > width)
 
 
 def test_everybody_can_read_and_use_the_pages_on_any_screen(browser: Browser, house: House, site: str) -> None:

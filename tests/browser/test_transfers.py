@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from newsletter.mail.suppression import SuppressionReason
 from newsletter.subscribers import importing
-from tests.browser.axe import violations
+from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
 from tests.integration.subscribers import put_on_the_list
@@ -28,13 +28,6 @@ def table(folder: Path) -> Path:
         "\n".join([";".join(["E-Mail", *WIDE]), *(";".join([row, *["words"] * 12]) for row in rows)]), "utf-8-sig"
     )
     return file
-
-
-def faults(page: Page, width: int) -> list[str]:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.eval_on_selector_all("details", "every => every.forEach(one => one.open = true)")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return violations(page) + [f"{wide} pixels wide"] * (wide > width)
 
 
 def everywhere(page: Page, what: str) -> dict[str, list[str]]:

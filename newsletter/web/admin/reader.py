@@ -16,6 +16,7 @@ from newsletter.foundation import audit
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.database import transaction
 from newsletter.foundation.secrets import the_keys
+from newsletter.foundation.text import id_in
 from newsletter.mail import outbox, suppression
 from newsletter.mail.addresses import normalise
 from newsletter.mail.outbox import OutboxMail
@@ -43,7 +44,7 @@ def show(id: int) -> str:
     subscriptions = [one for one in person.subscriptions if one.newsletter_id in names]
     story = consent_story(person.address_hash, *person.former_hashes)
     copies = _copies(id)
-    mails_before = _number("mails")
+    mails_before = id_in(request.args.get("mails", ""))
     mails = _mails(person, mails_before)
     return render_template(
         "admin/subscriber.html",
@@ -67,12 +68,7 @@ def show(id: int) -> str:
 
 
 def _copies(id: int) -> list[Delivery]:
-    return deliveries_to(id, A_PAGE + 1, before=_number("before"), among=me().newsletter_ids)
-
-
-def _number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    return min(int(text), 2**31 - 1) if text.isascii() and text.isdecimal() else None
+    return deliveries_to(id, A_PAGE + 1, before=id_in(request.args.get("before", "")), among=me().newsletter_ids)
 
 
 def _mails(person: Subscriber, before: int | None) -> list[OutboxMail]:

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.database import TookTooLong, within
 from newsletter.foundation.secrets import the_keys
+from newsletter.foundation.text import id_in
 from newsletter.mail import addresses
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.newsletters.models import newsletters
@@ -61,16 +62,12 @@ def _found(wanted: Filter) -> tuple[list[Subscriber], TookTooLong | None]:
         return [], None
     try:
         with within(SECONDS):
-            before = _number(request.args.get("before", ""))
+            before = id_in(request.args.get("before", ""))
             now = the_clock().now()
             found = segments.readers(wanted.conditions, now, me().newsletter_ids, before=before, limit=A_PAGE + 1)
             return list(found), None
     except TookTooLong as late:
         return [], late
-
-
-def _number(text: str) -> int | None:
-    return min(int(text), 2**31 - 1) if text.isascii() and text.isdecimal() else None
 
 
 def _waiting(wanted: Filter) -> list[SignUpRequest]:
@@ -132,7 +129,7 @@ def add() -> ResponseReturnValue:
 @needs(Right.HELP_SUBSCRIBERS)
 def ask_again() -> ResponseReturnValue:
     """The confirmation mail once more."""
-    id = _number(request.form.get("request", "")) or 0
+    id = id_in(request.form.get("request", "")) or 0
     now, by, among = the_clock().now(), me().actor, me().newsletter_ids
     return attempt(
         lambda: signing_up.ask_again(id, now, the_keys(), by, among),
@@ -143,7 +140,7 @@ def ask_again() -> ResponseReturnValue:
 
 def _back() -> str:
     """The person's page where there is one, else the search."""
-    person = _number(request.form.get("subscriber", ""))
+    person = id_in(request.form.get("subscriber", ""))
     if person is not None:
         return url_for("admin.subscriber", id=person)
     return url_for("admin.subscribers", q=request.form.get("q") or None)
