@@ -343,6 +343,17 @@ def recordset(dialect: str, name: str, **columns: sa.types.TypeEngine[Any]) -> s
     return sa.select(*fields).subquery(name)
 
 
+def texts(dialect: str, name: str) -> sa.Subquery:
+    """The same for rows of one text each, `text`, given as a JSON list of strings: to read those is a third of the work
+    for PostgreSQL."""
+    given = sa.bindparam(name, type_=sa.Text)
+    if dialect == "postgresql":
+        each = sa.func.json_array_elements_text(sa.cast(given, sa.JSON)).table_valued(sa.column("value", sa.String()))
+    else:
+        each = sa.func.json_each(given).table_valued(sa.column("value", sa.String()))
+    return sa.select(each.c.value.label("text")).subquery(name)
+
+
 def insert_into(table: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that may say ON CONFLICT, which each database has for itself."""
     return postgresql.insert(table) if db.engine.dialect.name == "postgresql" else sqlite.insert(table)

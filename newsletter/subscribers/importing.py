@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from newsletter.foundation import audit, leases
+from newsletter.foundation.ahead import ahead
 from newsletter.foundation.audit import SYSTEM, Actor
 from newsletter.foundation.clock import Clock
-from newsletter.foundation.database import db, locked, look_at, one_at_a_time, transaction
+from newsletter.foundation.database import Base, db, locked, look_at, one_at_a_time, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line
@@ -262,9 +265,11 @@ def _sweep(id: int) -> None:
     one = an_import(id)
     if one.swept:
         return
-    left = [(ImportSeen, ImportSeen.digest)]
+    left: list[tuple[type[Base], sa.orm.InstrumentedAttribute[Any]]] = []
     if one.state in AT_WORK:
-        left.append((ImportRefusal, ImportRefusal.line))  # type: ignore[arg-type]
+        left.append((ImportRefusal, ImportRefusal.line))
+    if not sifting.is_at_once(one):  # else nobody looks at it, and it can go when everybody is taken
+        left.append((ImportSeen, ImportSeen.digest))
     for table, key in left:
         while uploading.forget_some(table, key, id, uploading.FORGOTTEN_AT_ONCE) == uploading.FORGOTTEN_AT_ONCE:
             pass
@@ -285,24 +290,20 @@ class _Work:
         one = an_import(self._id)
         if one.state not in AT_WORK:
             return
-        place, reader = Place(one.octet, one.line), sifting.Reader(one, self._clock.now(), self._keys)
-        size, table = _size(one), _rows_from(one, place)
-        far = db.engine.dialect.name == "postgresql"
-        ended = False
-        while not ended:
-            batch = list(islice(table, size))
-            ended = len(batch) < size
-            people = [(row, reader.person(row)) for row in batch]
-            began = self._clock.steady()
-            if not self._take(people, place, ended=ended):
-                return
-            if batch:
-                place = batch[-1].after
-            yield len(batch)
-            if self._waits():
-                return
-            if not far:  # let others write
-                time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
+        place, far = Place(one.octet, one.line), db.engine.dialect.name == "postgresql"
+        make = _Reading(one, place, self._clock.now(), self._keys).batches
+        # PostgreSQL works in another process, and the next rows can be read meanwhile.
+        with closing(ahead(make) if far else make()) as batches:
+            for batch in batches:
+                began = self._clock.steady()
+                if not self._take(batch.people, place, ended=batch.is_last):
+                    return
+                place = batch.after
+                yield len(batch.people)
+                if self._waits():
+                    return
+                if not far:  # let others write
+                    time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
 
     def _waits(self) -> bool:
         until = an_import(self._id).next_at
@@ -356,18 +357,40 @@ class _Work:
 GOOD = (Outcome.TAKEN, Outcome.ALREADY)
 
 
+class _Batch(NamedTuple):
+    """Some rows, what they say, and where the next one begins."""
+
+    people: list[tuple[Row, sifting.Person | Outcome]]
+    after: Place
+    is_last: bool
+
+
+class _Reading:
+    """A file's rows from a place on, as people."""
+
+    def __init__(self, one: Import, place: Place, now: datetime, keys: Keys) -> None:
+        self._reader, self._size = sifting.Reader(one, now, keys), _size(one)
+        self._id, self._shape, self._place = one.id, uploading.shape_of(one), place
+        self._has_names = place.octet == 0 and one.has_names
+
+    def batches(self) -> Generator[_Batch, None, None]:
+        """The last one is short, or empty."""
+        table = rows(uploading.pieces(self._id, self._place.octet), self._shape, self._place)
+        if self._has_names:
+            next(table, None)
+        place, is_last = self._place, False
+        while not is_last:
+            some = [(row, self._reader.person(row)) for row in islice(table, self._size)]
+            is_last = len(some) < self._size
+            place = some[-1][0].after if some else place
+            yield _Batch(some, place, is_last)
+
+
 def _size(one: Import) -> int:
     """So many rows a batch; of those who are asked, what may go out in a minute."""
     if one.state is ImportState.RUNNING and one.mode is ImportMode.ASK:
         return max(1, one.an_hour // 60)
     return BATCH if db.engine.dialect.name == "postgresql" else BATCH_OF_FILE
-
-
-def _rows_from(one: Import, place: Place) -> Iterator[Row]:
-    table = rows(uploading.pieces(one.id, place.octet), uploading.shape_of(one), place)
-    if place.octet == 0 and one.has_names:
-        next(table, None)
-    return table
 
 
 def _look_at_times(before: int, more: int) -> None:

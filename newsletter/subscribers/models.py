@@ -37,6 +37,12 @@ class Subscriber(Base):
             sqlite_where=sa.text("bounced_at IS NOT NULL"),
             postgresql_where=sa.text("bounced_at IS NOT NULL"),
         ),
+        sa.Index(
+            None,
+            "language",
+            sqlite_where=sa.text("language <> ''"),
+            postgresql_where=sa.text("language <> ''"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -45,7 +51,7 @@ class Subscriber(Base):
     normalised: Mapped[str] = mapped_column(sa.String(254), unique=True)
     address_hash: Mapped[str] = mapped_column(sa.String(64), index=True)
     created_at: Mapped[datetime]
-    language: Mapped[str] = mapped_column(sa.String(12), default="", index=True)
+    language: Mapped[str] = mapped_column(sa.String(12), default="")
     text_only: Mapped[bool] = mapped_column(default=False)
     former_hashes: Mapped[list[Any]] = mapped_column(default=list)
     bounced_at: Mapped[datetime | None]
@@ -314,25 +320,6 @@ def subscriber_at(normalised: str) -> Subscriber | None:
     return db.session.scalar(sa.select(Subscriber).where(Subscriber.normalised == normalised))
 
 
-def search(
-    text: str, *, before: int | None = None, limit: int = 50, among: Collection[int] | None = None
-) -> Sequence[Subscriber]:
-    """Subscribers with `text` anywhere in their address, the newest first, continuing below id `before`.
-
-    `among` are the newsletters that they must have read one of; None for whoever there is.
-    """
-    query = sa.select(Subscriber).order_by(Subscriber.id.desc()).limit(limit)
-    if among is not None:
-        query = query.where(Subscriber.subscriptions.any(Subscription.newsletter_id.in_(among)))
-    if text:
-        # An international domain is compared in its ASCII form, and typed as it is read.
-        column = Subscriber.normalised if text.isascii() else sa.func.lower(Subscriber.address)
-        query = query.where(column.contains(text.lower(), autoescape=True))
-    if before is not None:
-        query = query.where(Subscriber.id < before)
-    return db.session.scalars(query.options(sa.orm.selectinload(Subscriber.subscriptions))).all()
-
-
 def consent_story(*address_hashes: str) -> Sequence[ConsentEvent]:
     """Everything that was asked and answered for a person's addresses, in order."""
     return db.session.scalars(
@@ -364,7 +351,8 @@ def _is_read_in(language: str, newsletter_id: int) -> sa.ColumnElement[bool]:
         Subscription.newsletter_id == newsletter_id,
         Subscription.state == SubscriptionState.ACTIVE,
     )
-    return sa.exists().where(Subscriber.language == language, reads)
+    is_chosen = Subscriber.language != sa.literal_column("''")  # as the index has it, which holds those alone
+    return sa.exists().where(Subscriber.language == language, is_chosen, reads)
 
 
 def active_counts() -> dict[int, int]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from newsletter.foundation.config import the_config
-from newsletter.foundation.database import Prepared, db, insert_into, recordset
+from newsletter.foundation.database import Prepared, db, insert_into, texts
 from newsletter.foundation.languages import LANGUAGES
 from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line, without_apostrophe
@@ -182,7 +182,7 @@ def _doubled(hashes: Sequence[str], one: Import) -> dict[str, Outcome]:
     """Those of whom an earlier batch had the first. Who is made a reader at once is known by that."""
     if is_at_once(one) or not hashes:
         return {}
-    given = json.dumps([{"digest": hashed[:DIGEST]} for hashed in hashes])
+    given = json.dumps([hashed[:DIGEST] for hashed in hashes])
     fresh = {row.digest for row in _mark_seen(db.session.connection(), import_id=one.id, given=given)}
     return {hashed: Outcome.DOUBLED for hashed in hashes if hashed[:DIGEST] not in fresh}
 
@@ -225,13 +225,15 @@ def _facts(people: Sequence[Person], one: Import) -> _Facts:
     """Readers are asked for first, and kept from being erased meanwhile: who was erased before that is suppressed by
     now."""
     on = db.session.connection()
-    given = json.dumps([{"normalised": each.normalised, "address_hash": each.address_hash} for each in people])
-    reading = {row.normalised: row.state for row in _reading(on, newsletter_id=one.newsletter_id, given=given)}
+    addresses_given = json.dumps([each.normalised for each in people])
+    hashes = json.dumps([each.address_hash for each in people])
+    rows = _reading(on, newsletter_id=one.newsletter_id, given=addresses_given)
+    reading = {row.normalised: row.state for row in rows}
     found: dict[str, Outcome] = {}
-    listed = {(row.address_hash, row.reason) for row in _suppressed(on, given=given)}
+    listed = {(row.address_hash, row.reason) for row in _suppressed(on, given=hashes)}
     for reason, outcome in reversed(WHY_NOT.items()):
         found |= {hashed: outcome for hashed, why in listed if why is reason}
-    told = [(row.kind, row.address_hash) for row in _told(on, given=given, mark=mark(one))]
+    told = [(row.kind, row.address_hash) for row in _told(on, given=hashes, mark=mark(one))]
     moved, taken = (
         frozenset(hashed for kind, hashed in told if kind is wanted)
         for wanted in (ConsentKind.CHANGED, ConsentKind.IMPORTED)
@@ -244,19 +246,15 @@ def mark(one: Import) -> str:
     return f"import {one.id};"
 
 
-def _given(dialect: str) -> sa.Subquery:
-    return recordset(dialect, "given", normalised=sa.String(), address_hash=sa.String())
-
-
 @Prepared
 def _reading(dialect: str) -> sa.Executable:
-    given = _given(dialect)
+    given = texts(dialect, "given")
     here = sa.and_(
         Subscription.subscriber_id == Subscriber.id, Subscription.newsletter_id == sa.bindparam("newsletter_id")
     )
     return (
         sa.select(Subscriber.normalised, Subscription.state)
-        .join_from(given, Subscriber, Subscriber.normalised == given.c.normalised)
+        .join_from(given, Subscriber, Subscriber.normalised == given.c.text)
         .outerjoin(Subscription, here)
         .with_for_update(read=True, of=Subscriber)
     )
@@ -264,16 +262,16 @@ def _reading(dialect: str) -> sa.Executable:
 
 @Prepared
 def _suppressed(dialect: str) -> sa.Executable:
-    given = _given(dialect)
+    given = texts(dialect, "given")
     return sa.select(Suppression.address_hash, Suppression.reason).join_from(
-        given, Suppression, Suppression.address_hash == given.c.address_hash
+        given, Suppression, Suppression.address_hash == given.c.text
     )
 
 
 @Prepared
 def _told(dialect: str) -> sa.Executable:
     """Of whom the proof of consent says that they have another address now, or that this import brought them."""
-    given = _given(dialect)
+    given = texts(dialect, "given")
     moved = sa.and_(ConsentEvent.kind == ConsentKind.CHANGED, ConsentEvent.note == TO)
     brought = sa.and_(
         ConsentEvent.kind == ConsentKind.IMPORTED, ConsentEvent.note.startswith(sa.bindparam("mark", type_=sa.String))
@@ -281,14 +279,14 @@ def _told(dialect: str) -> sa.Executable:
     return sa.select(ConsentEvent.address_hash, ConsentEvent.kind).join_from(
         given,
         ConsentEvent,
-        sa.and_(ConsentEvent.address_hash == given.c.address_hash, sa.or_(moved, brought)),
+        sa.and_(ConsentEvent.address_hash == given.c.text, sa.or_(moved, brought)),
     )
 
 
 @Prepared
 def _mark_seen(dialect: str) -> sa.Executable:
-    given = recordset(dialect, "given", digest=sa.String())
-    rows = sa.select(sa.bindparam("import_id", type_=sa.Integer), given.c.digest).where(sa.true())
+    given = texts(dialect, "given")
+    rows = sa.select(sa.bindparam("import_id", type_=sa.Integer), given.c.text).where(sa.true())
     seen = insert_into(ImportSeen).from_select(["import_id", "digest"], rows)
     return seen.on_conflict_do_nothing().returning(ImportSeen.digest)
 

@@ -33,30 +33,25 @@ def subscribe(people: Sequence[Person], one: Import, now: datetime) -> None:
     Readers come before the slot's lock, as when somebody confirms, so that the two never wait for each other.
     """
     on = db.session.connection()
-    known = {
-        "newsletter_id": one.newsletter_id,
-        "now": now,
-        "by": one.by,
-        "given": json.dumps([_told(each, one, now, on.dialect.name) for each in people]),
-    }
-    _insert_readers(on, **_only(known, "now", "given"))
+    _insert_readers(on, now=now, given=json.dumps([_reader(each) for each in people]))
     for slot_id in sorted({each.slot_id for each in people}):
         lock_slot(slot_id, shared=True)
-    _insert_subscriptions(on, **_only(known, "newsletter_id", "now", "given"))
-    _insert_consent(on, **_only(known, "newsletter_id", "by", "given"))
+    slots = json.dumps([{"normalised": each.normalised, "slot_id": each.slot_id} for each in people])
+    _insert_subscriptions(on, newsletter_id=one.newsletter_id, now=now, given=slots)
+    consents = json.dumps([_consent(each, one, now, on.dialect.name) for each in people])
+    _insert_consent(on, newsletter_id=one.newsletter_id, by=one.by, given=consents)
 
 
-def _only(known: dict[str, object], *names: str) -> dict[str, object]:
-    return {name: known[name] for name in names}
+def _reader(each: Person) -> dict[str, object]:
+    return {name: getattr(each, name) for name in READER}
 
 
-def _told(each: Person, one: Import, now: datetime, dialect: str) -> dict[str, object]:
+READER = ("address", "normalised", "address_hash", "language")
+
+
+def _consent(each: Person, one: Import, now: datetime, dialect: str) -> dict[str, object]:
     return {
-        "address": each.address,
-        "normalised": each.normalised,
         "address_hash": each.address_hash,
-        "language": each.language,
-        "slot_id": each.slot_id,
         "source": each.source,
         "ip": each.ip,
         "note": note(each, one),
@@ -75,24 +70,19 @@ def _stored(at: datetime, dialect: str) -> str:
     return (at if dialect == "postgresql" else at.replace(tzinfo=None)).isoformat(" ", "microseconds")
 
 
-def _given(dialect: str) -> sa.Subquery:
-    words = dict.fromkeys(("address", "normalised", "address_hash", "language", "source", "ip", "note"), sa.String())
-    return recordset(dialect, "given", slot_id=sa.Integer(), at=ConsentEvent.at.type, **words)
-
-
 @Prepared
 def _insert_readers(dialect: str) -> sa.Executable:
     """Always in the same order, so that two who do so wait for each other and not in a circle."""
-    given = _given(dialect)
-    names = ("address", "normalised", "address_hash", "language")
-    columns = [*(given.c[name] for name in names), sa.bindparam("now", type_=Subscriber.created_at.type)]
+    given = recordset(dialect, "given", **dict.fromkeys(READER, sa.String()))
+    columns = [*(given.c[name] for name in READER), sa.bindparam("now", type_=Subscriber.created_at.type)]
     rows = sa.select(*columns).where(sa.true()).order_by(given.c.normalised)
-    return insert_into(Subscriber).from_select([*names, "created_at"], rows).on_conflict_do_nothing()
+    return insert_into(Subscriber).from_select([*READER, "created_at"], rows).on_conflict_do_nothing()
 
 
 @Prepared
 def _insert_subscriptions(dialect: str) -> sa.Executable:
-    given, now = _given(dialect), sa.bindparam("now", type_=Subscription.confirmed_at.type)
+    given = recordset(dialect, "given", normalised=sa.String(), slot_id=sa.Integer())
+    now = sa.bindparam("now", type_=Subscription.confirmed_at.type)
     columns = {
         "subscriber_id": Subscriber.id,
         "newsletter_id": sa.bindparam("newsletter_id", type_=sa.Integer),
@@ -109,7 +99,8 @@ def _insert_subscriptions(dialect: str) -> sa.Executable:
 
 @Prepared
 def _insert_consent(dialect: str) -> sa.Executable:
-    given = _given(dialect)
+    words = dict.fromkeys(("address_hash", "source", "ip", "note"), sa.String())
+    given = recordset(dialect, "given", at=ConsentEvent.at.type, **words)
     columns = {
         "address_hash": given.c.address_hash,
         "newsletter_id": sa.bindparam("newsletter_id", type_=sa.Integer),

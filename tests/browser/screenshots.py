@@ -1,7 +1,7 @@
 """Takes the pictures of docs/screenshots from a demo of its own: make screenshots.
 
 Run as: python -m tests.browser.screenshots FOLDER [PAGE …]; without pages, all of them; `public` stands for those of
-readers.
+readers, `newsroom` for those of staff.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
     pages["welcome-mail"] = html_of(page)
     sign_in(page, demo)
     send_todays_edition(page, demo)
-    edition = page.url
     text = open_edition(page, demo)
     leaving, preferences = (
         next(word for word in text.split() if f"/{part}/" in word) for part in ("unsubscribe", "preferences")
@@ -92,21 +91,6 @@ def walk(browser: Browser, demo: RunningDemo) -> dict[str, str]:
         "embed": f"{demo.site}/embed/daily-headlines",
         "sign-up-german": f"{demo.site}/subscribe?language=de",
         "not-found": f"{demo.site}/nowhere",
-        "admin-edition": edition,
-        "admin-home": f"{demo.site}/admin/",
-        "admin-editions": f"{demo.site}/admin/editions",
-        "admin-subscribers": f"{demo.site}/admin/subscribers",
-        "admin-subscriber": f"{demo.site}/admin/subscribers/1",
-        "admin-add": f"{demo.site}/admin/subscribers/add",
-        "admin-sources": f"{demo.site}/admin/sources",
-        "admin-stories": f"{demo.site}/admin/stories",
-        "admin-story": f"{demo.site}/admin/stories/1",
-        "admin-story-add": f"{demo.site}/admin/stories/add",
-        "admin-newsletters": f"{demo.site}/admin/newsletters",
-        "admin-newsletter": f"{demo.site}/admin/newsletters/daily-headlines",
-        "admin-me": f"{demo.site}/admin/me",
-        "admin-staff": f"{demo.site}/admin/staff",
-        "admin-audit": f"{demo.site}/admin/audit",
     }
     pages["confirm"] = ask_for(page, demo, "ben@example.org")
     page.context.storage_state(path=str(demo.folder / "cookies.json"))

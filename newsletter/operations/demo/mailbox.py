@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from email.policy import default
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from newsletter.foundation.errors import NotFound
+
+LISTED = 100
 
 
 class MailUnknown(NotFound):
@@ -73,9 +77,12 @@ class Mail:
         return str(part.get_content()) if part is not None else ""
 
 
-def mails(folder: Path) -> list[Mail]:
-    """Every mail that left, the newest first."""
-    return [_read(file) for file in sorted(folder.glob("*.eml"), reverse=True)]
+def latest(folder: Path, words: str = "") -> list[Mail]:
+    """The newest mails, at most LISTED, the latest first; their headers alone. With words, those that have them in
+    their subject or in whom they are to."""
+    found = (_headers_of(file) for file in sorted(folder.glob("*.eml"), reverse=True))
+    wanted = words.lower()
+    return list(islice((one for one in found if wanted in f"{one.subject} {one.to}".lower()), LISTED))
 
 
 def mail(folder: Path, name: str) -> Mail:
@@ -84,6 +91,11 @@ def mail(folder: Path, name: str) -> Mail:
     if not re.fullmatch(r"\d{6,}-[0-9a-f]{16}", name) or not file.exists():
         raise MailUnknown
     return _read(file)
+
+
+def _headers_of(file: Path) -> Mail:
+    octets = file.read_bytes()
+    return Mail(file.stem, octets, BytesHeaderParser(policy=default).parsebytes(octets))
 
 
 def _read(file: Path) -> Mail:

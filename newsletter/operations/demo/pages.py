@@ -26,8 +26,9 @@ from markupsafe import Markup
 from newsletter.editions.models import EditionState, edition_of
 from newsletter.foundation.config import the_config
 from newsletter.foundation.parts import Part
+from newsletter.foundation.text import one_line
 from newsletter.newsletters.models import newsletter
-from newsletter.operations.demo import living, mailbox, outlets
+from newsletter.operations.demo import living, mailbox, outlets, table
 from newsletter.operations.demo.clock import ZONE, DemoClock
 from newsletter.operations.demo.outlets import Article, Outlet
 from newsletter.operations.demo.setting_up import STAFF, sign_in_link
@@ -170,6 +171,14 @@ def _address(shown: Article) -> str:
     return url_for("demo.outlet_article", outlet=shown.outlet, day=shown.day.isoformat(), slug=shown.slug)
 
 
+@pages.get("/readers.csv")
+def table_of_readers() -> Response:
+    """What the newsroom can import."""
+    response = Response(table.lines(the_demo_clock().today()), content_type="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename="readers.csv")
+    return response
+
+
 @pages.get("/outlets/<outlet>/feed")
 def feed(outlet: str) -> Response:
     publisher = _outlet(outlet)
@@ -197,7 +206,9 @@ def _folder() -> Path:
 
 @pages.get("/mailbox", endpoint="mailbox")
 def show_mailbox() -> str:
-    return render_template("demo/mailbox.html", mails=mailbox.mails(_folder()), selected=None)
+    words = one_line(request.args.get("q", ""))[:254]
+    found = mailbox.latest(_folder(), words)
+    return render_template("demo/mailbox.html", mails=found, words=words, cut=len(found) == mailbox.LISTED)
 
 
 @pages.get("/mailbox/<name>", defaults={"view": "html"})

@@ -78,7 +78,7 @@ def _postgresql(patient: Patient, found: Found) -> Iterator[Finding]:
             "PostgreSQL has no index for parts of addresses, so each search among readers reads all of them.",
             "With some ten thousand readers that is no matter. Else have an administrator of PostgreSQL run in this "
             "database: CREATE EXTENSION pg_trgm; CREATE INDEX ix_subscribers_parts ON subscribers USING gin "
-            "(normalised gin_trgm_ops)",
+            "(lower(normalised) gin_trgm_ops)",
         )
     if "web" not in patient.doubtful:
         yield from connections(patient.config.web, limit - reserved, used, found)

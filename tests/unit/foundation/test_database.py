@@ -467,6 +467,17 @@ def test_where_the_role_may_not_install_pg_trgm_everything_but_the_index_is_made
     engine.dispose()
 
 
+@pytest.mark.postgresql
+def test_only_parts_of_addresses_are_looked_up_in_the_index_of_parts(postgres_url: str) -> None:
+    """The index of parts would find a whole address too, thousands of times slower, and PostgreSQL would take it."""
+    whole, part = "normalised = 'ann@example.org'", "lower(normalised) LIKE '%ann@%'"
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("SET enable_seqscan = off")
+        for condition, by in ((whole, "uq_subscribers_normalised"), (part, "ix_subscribers_parts")):
+            plan = connection.execute(f"EXPLAIN SELECT id FROM subscribers WHERE {condition}").fetchall()
+            assert by in str(plan)
+
+
 def test_readers_of_before_keep_by_which_way_they_came_as_far_as_it_is_known(
     either_database: str, tmp_path: Path
 ) -> None:
