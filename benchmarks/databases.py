@@ -11,6 +11,9 @@ import psycopg
 
 from tests.support import postgres
 
+ADVISED = "-c shared_buffers=1GB -c max_wal_size=4GB"
+"""As docs/delivery.md advises for many readers."""
+
 
 def each() -> Iterator[tuple[str, AbstractContextManager[str]]]:
     """The name of each kind that this machine has, and what gives the URL of one."""
@@ -27,7 +30,7 @@ def _sqlite() -> Iterator[str]:
 
 @contextmanager
 def _postgresql(folder: Path) -> Iterator[str]:
-    with postgres.server(folder, durable=True) as address:
+    with postgres.server(folder, durable=True, options=ADVISED) as address:
         with psycopg.connect(f"postgresql://{address}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE bench")
         yield f"postgresql+psycopg://{address}/bench"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
@@ -10,6 +11,9 @@ from typing import TypeVar
 from flask import current_app
 
 T = TypeVar("T")
+
+SWITCH_SECONDS = 0.0005
+"""So long, and not ten times that, whoever hears from the database waits for the one who computes."""
 
 
 def ahead(make: Callable[[], Generator[T, None, None]], pieces: int = 1) -> Generator[T, None, None]:
@@ -31,7 +35,8 @@ def ahead(make: Callable[[], Generator[T, None, None]], pieces: int = 1) -> Gene
         except Exception as error:
             made.put(error)
 
-    thread = Thread(target=work, name="ahead")
+    thread, usual = Thread(target=work, name="ahead"), sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     thread.start()
     try:
         while (piece := made.get()) is not None:
@@ -43,3 +48,4 @@ def ahead(make: Callable[[], Generator[T, None, None]], pieces: int = 1) -> Gene
         stopped.set()
         room.release()
         thread.join()
+        sys.setswitchinterval(usual)

@@ -354,6 +354,18 @@ def texts(dialect: str, name: str) -> sa.Subquery:
     return sa.select(each.c.value.label("text")).subquery(name)
 
 
+def plan_once() -> None:
+    """For statements of this transaction that come again and again with rows as JSON: PostgreSQL plans them once, for
+    to plan one is to read the JSON too, and goes by indexes from the beginning, when the tables may still be small."""
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(_PLAN_ONCE)
+
+
+_PLAN_ONCE = sa.text(
+    "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)"
+)
+
+
 def insert_into(table: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that may say ON CONFLICT, which each database has for itself."""
     return postgresql.insert(table) if db.engine.dialect.name == "postgresql" else sqlite.insert(table)

@@ -6,6 +6,7 @@ twice and forgets nobody. The dry run is the same, but for the taking.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -21,7 +22,17 @@ from newsletter.foundation import audit, leases
 from newsletter.foundation.ahead import ahead
 from newsletter.foundation.audit import SYSTEM, Actor
 from newsletter.foundation.clock import Clock
-from newsletter.foundation.database import Base, db, locked, look_at, one_at_a_time, transaction
+from newsletter.foundation.database import (
+    Base,
+    Prepared,
+    db,
+    locked,
+    look_at,
+    one_at_a_time,
+    plan_once,
+    recordset,
+    transaction,
+)
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line
@@ -296,10 +307,10 @@ class _Work:
         with closing(ahead(make) if far else make()) as batches:
             for batch in batches:
                 began = self._clock.steady()
-                if not self._take(batch.people, place, ended=batch.is_last):
+                if not self._take(batch, place):
                     return
                 place = batch.after
-                yield len(batch.people)
+                yield len(batch.rows)
                 if self._waits():
                     return
                 if not far:  # let others write
@@ -309,43 +320,45 @@ class _Work:
         until = an_import(self._id).next_at
         return until is not None and until > self._clock.now()
 
-    def _take(self, read: list[tuple[Row, sifting.Person | Outcome]], place: Place, *, ended: bool) -> bool:
+    def _take(self, batch: _Batch, place: Place) -> bool:
         """False when it is not ours to take any more."""
         now = self._clock.now()
         with transaction():
             one_at_a_time("imports")
+            plan_once()
             one = locked(Import, self._id)
             if one is None or one.holder != self._holder or one.state not in AT_WORK:
                 return False
             if (one.octet, one.line) != place:
                 return False
-            sifted = sifting.sift([(row, what) if isinstance(what, Outcome) else what for row, what in read], one)
+            sifted = sifting.sift(batch.rows, one)
             taken = [person for person, outcome in sifted.people if outcome is Outcome.TAKEN]
             if taken and one.state is ImportState.RUNNING:
-                self._bring(taken, one, now)
+                self._bring(taken, batch, one, now)
             self._refuse(sifted, one)
-            self._move(one, sifted, read[-1][0].after if read else place, now)
-            if ended:
+            self._move(one, sifted, batch.after, now)
+            if batch.is_last:
                 _end(one, now)
         return True
 
-    def _bring(self, taken: list[sifting.Person], one: Import, now: datetime) -> None:
+    def _bring(self, taken: list[sifting.Person], batch: _Batch, one: Import, now: datetime) -> None:
         if one.mode is ImportMode.ASK:
             taking.ask(taken, one, now, self._keys)
             one.next_at = now + timedelta(hours=len(taken) / one.an_hour)
         else:
-            taking.subscribe(taken, one, one.started_at or now)
+            written = [batch.written[each.address_hash] for each in taken]
+            taking.subscribe(written, {each.slot_id for each in taken}, one, one.started_at or now)
             _look_at_times(one.count(Outcome.TAKEN), len(taken))
 
     def _refuse(self, sifted: sifting.Sifted, one: Import) -> None:
         found = [(person.row, outcome) for person, outcome in sifted.people if outcome not in GOOD]
         room = max(0, REFUSALS_KEPT - one.not_taken)
         refused = [
-            {"import_id": one.id, "line": row.line, "octet": row.octet, "outcome": outcome}
+            {"line": row.line, "octet": row.octet, "outcome": outcome.value}
             for row, outcome in [*found, *sifted.refused][:room]
         ]
         if refused:
-            db.session.execute(sa.insert(ImportRefusal), refused)
+            _insert_refusals(db.session.connection(), import_id=one.id, given=json.dumps(refused))
 
     def _move(self, one: Import, sifted: sifting.Sifted, after: Place, now: datetime) -> None:
         outcomes = [outcome for _, outcome in [*sifted.people, *sifted.refused]]
@@ -354,13 +367,22 @@ class _Work:
         one.leased_until = now + LIFE
 
 
+@Prepared
+def _insert_refusals(dialect: str) -> sa.Executable:
+    given = recordset(dialect, "given", line=sa.Integer(), octet=sa.BigInteger(), outcome=sa.String())
+    columns = sa.bindparam("import_id", type_=sa.Integer), given.c.line, given.c.octet, given.c.outcome
+    return sa.insert(ImportRefusal).from_select(["import_id", "line", "octet", "outcome"], sa.select(*columns))
+
+
 GOOD = (Outcome.TAKEN, Outcome.ALREADY)
 
 
 class _Batch(NamedTuple):
-    """Some rows, what they say, and where the next one begins."""
+    """Some rows, what they say, and where the next one begins. `written` are people by their hashes, where they are
+    taken at once; of who stands there twice, the first."""
 
-    people: list[tuple[Row, sifting.Person | Outcome]]
+    rows: list[sifting.Person | tuple[Row, Outcome]]
+    written: dict[str, taking.Written]
     after: Place
     is_last: bool
 
@@ -372,6 +394,7 @@ class _Reading:
         self._reader, self._size = sifting.Reader(one, now, keys), _size(one)
         self._id, self._shape, self._place = one.id, uploading.shape_of(one), place
         self._has_names = place.octet == 0 and one.has_names
+        self._writing = taking.Writing(one, now, db.engine.dialect.name) if sifting.is_at_once(one) else None
 
     def batches(self) -> Generator[_Batch, None, None]:
         """The last one is short, or empty."""
@@ -380,10 +403,17 @@ class _Reading:
             next(table, None)
         place, is_last = self._place, False
         while not is_last:
-            some = [(row, self._reader.person(row)) for row in islice(table, self._size)]
+            some = list(islice(table, self._size))
             is_last = len(some) < self._size
-            place = some[-1][0].after if some else place
-            yield _Batch(some, place, is_last)
+            place = some[-1].after if some else place
+            read = [self._reader.read(row) for row in some]
+            yield _Batch(read, self._written(read), place, is_last)
+
+    def _written(self, read: list[sifting.Person | tuple[Row, Outcome]]) -> dict[str, taking.Written]:
+        if self._writing is None:
+            return {}
+        people = (one for one in reversed(read) if isinstance(one, sifting.Person))
+        return {each.address_hash: self._writing.of(each) for each in people}
 
 
 def _size(one: Import) -> int:

@@ -91,7 +91,11 @@ class Reader:
         self._refuses_disposable = the_config().sign_up.refuse_disposable
         self._slot_for = lru_cache(1000)(_Slots(one.newsletter, one.slot_id, now).meant)
 
-    def person(self, row: Row) -> Person | Outcome:
+    def read(self, row: Row) -> Person | tuple[Row, Outcome]:
+        found = self._person(row)
+        return (row, found) if isinstance(found, Outcome) else found
+
+    def _person(self, row: Row) -> Person | Outcome:
         if row.problem:
             return Outcome.UNREADABLE
         cells = row.cells

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -27,47 +29,62 @@ from newsletter.subscribers.sifting import Person, mark
 from newsletter.subscribers.signing_up import Wishes
 
 
-def subscribe(people: Sequence[Person], one: Import, now: datetime) -> None:
-    """They read from now on, in the caller's transaction. They get no welcome, for to them nothing has begun.
+class Written(NamedTuple):
+    """A person as each of the statements takes them, an object of JSON."""
 
-    Readers come before the slot's lock, as when somebody confirms, so that the two never wait for each other.
-    """
-    on = db.session.connection()
-    _insert_readers(on, now=now, given=json.dumps([_reader(each) for each in people]))
-    for slot_id in sorted({each.slot_id for each in people}):
-        lock_slot(slot_id, shared=True)
-    slots = json.dumps([{"normalised": each.normalised, "slot_id": each.slot_id} for each in people])
-    _insert_subscriptions(on, newsletter_id=one.newsletter_id, now=now, given=slots)
-    consents = json.dumps([_consent(each, one, now, on.dialect.name) for each in people])
-    _insert_consent(on, newsletter_id=one.newsletter_id, by=one.by, given=consents)
+    reader: str
+    subscription: str
+    consent: str
 
 
-def _reader(each: Person) -> dict[str, object]:
-    return {name: getattr(each, name) for name in READER}
+class Writing:
+    """Writes people down for the statements. That takes time too, so it is done beforehand."""
+
+    def __init__(self, one: Import, now: datetime, dialect: str) -> None:
+        self._mark, self._proof = mark(one), one.proof
+        self._now, self._far = one.started_at or now, dialect == "postgresql"
+        self._origin = lru_cache(1000)(self._written_origin)
+
+    def of(self, each: Person) -> Written:
+        hashed, normalised = each.address_hash, _quoted(each.normalised)
+        told = f'"address":{_quoted(each.address)},"normalised":{normalised},"language":{_quoted(each.language)}'
+        return Written(
+            f'{{"address_hash":"{hashed}",{told}}}',
+            f'{{"slot_id":{each.slot_id},"normalised":{normalised}}}',
+            f'{{"address_hash":"{hashed}",{self._origin(each.source, each.ip, each.given, each.given_at)}}}',
+        )
+
+    def _written_origin(self, source: str, ip: str | None, given: str, given_at: datetime | None) -> str:
+        """Which many of them share."""
+        told = {"source": source, "ip": ip, "note": note(given, self._mark, self._proof)}
+        return json.dumps(told | {"at": self._stored(given_at or self._now)})[1:-1]
+
+    def _stored(self, at: datetime) -> str:
+        """As the database takes it out of JSON."""
+        return (at if self._far else at.replace(tzinfo=None)).isoformat(" ", "microseconds")
 
 
+_quoted = json.encoder.encode_basestring_ascii
 READER = ("address", "normalised", "address_hash", "language")
 
 
-def _consent(each: Person, one: Import, now: datetime, dialect: str) -> dict[str, object]:
-    return {
-        "address_hash": each.address_hash,
-        "source": each.source,
-        "ip": each.ip,
-        "note": note(each, one),
-        "at": _stored(each.given_at or now, dialect),
-    }
-
-
-def note(each: Person, one: Import) -> str:
+def note(given: str, mark: str, proof: str) -> str:
     """What the proof of consent says beside its columns."""
-    given = f"given {each.given}" if each.given else "date not given"
-    return f"{mark(one)} {given}; {one.proof}".removesuffix("; ")[:300]
+    return f"{mark} {f'given {given}' if given else 'date not given'}; {proof}".removesuffix("; ")[:300]
 
 
-def _stored(at: datetime, dialect: str) -> str:
-    """As the database takes it out of JSON."""
-    return (at if dialect == "postgresql" else at.replace(tzinfo=None)).isoformat(" ", "microseconds")
+def subscribe(people: Sequence[Written], slot_ids: Collection[int], one: Import, now: datetime) -> None:
+    """They read from now on, in the caller's transaction. They get no welcome, for to them nothing has begun.
+
+    Readers come before the slots' locks, as when somebody confirms, so that the two never wait for each other.
+    """
+    on = db.session.connection()
+    readers, subscriptions, consents = (f"[{','.join(some)}]" for some in zip(*people, strict=True))
+    _insert_readers(on, now=now, given=readers)
+    for slot_id in sorted(slot_ids):
+        lock_slot(slot_id, shared=True)
+    _insert_subscriptions(on, newsletter_id=one.newsletter_id, now=now, given=subscriptions)
+    _insert_consent(on, newsletter_id=one.newsletter_id, by=one.by, given=consents)
 
 
 @Prepared
@@ -119,4 +136,5 @@ def ask(people: Sequence[Person], one: Import, now: datetime, keys: Keys) -> Non
     for each in people:
         wishes = Wishes([one.newsletter.slug], [each.slot_id], language=each.language)
         origin = Origin(ip=each.ip, page_url=each.source)
-        signing_up.write(wishes, each.address, RequestOrigin.IMPORT, origin, now, keys, by=one.by, note=note(each, one))
+        told = note(each.given, mark(one), one.proof)
+        signing_up.write(wishes, each.address, RequestOrigin.IMPORT, origin, now, keys, by=one.by, note=told)

@@ -49,21 +49,23 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(folder: Path, *, durable: bool = False) -> Iterator[str]:
+def server(folder: Path, *, durable: bool = False, options: str = "") -> Iterator[str]:
     """A running server; gives its address without driver and database. Unless `durable`, it does not fsync."""
-    with restartable_server(folder, durable=durable) as (address, _):
+    with restartable_server(folder, durable=durable, options=options) as (address, _):
         yield address
 
 
 @contextmanager
-def restartable_server(folder: Path, *, durable: bool = False) -> Iterator[tuple[str, Callable[[], None]]]:
+def restartable_server(
+    folder: Path, *, durable: bool = False, options: str = ""
+) -> Iterator[tuple[str, Callable[[], None]]]:
     """The same, and what stops it as a power cut would and starts it again."""
     with tempfile.TemporaryDirectory(prefix="newsletter-pg-", dir=_room()) as name:
         data = Path(name) / "data"
         demote = _demotion(Path(name))
         _run(folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", demote=demote)
         port = free_port()
-        listen = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=80"
+        listen = f"{options} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=80"
         settings = listen if durable else f"{listen} -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         _run(folder / "pg_ctl", "-D", data, "-w", "-s", "-l", data / "log", "-o", settings, "start", demote=demote)
 

@@ -64,9 +64,11 @@ def _sqlite(file: Path, found: Found) -> Iterator[Finding]:
 def _postgresql(patient: Patient, found: Found) -> Iterator[Finding]:
     number = int(db.session.scalar(sa.text("SHOW server_version_num")) or 0)
     yield from postgresql_version(number // 10_000, found)
-    limit, reserved, used = db.session.execute(
+    limit, reserved, buffers, readers, used = db.session.execute(
         sa.text(
             "SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int,"
+            " pg_size_bytes(current_setting('shared_buffers')), (SELECT reltuples FROM pg_class"
+            " WHERE oid = to_regclass('subscribers')),"
             " (SELECT count(*) FROM pg_stat_activity"
             " WHERE backend_type = 'client backend' AND datname <> current_database())"
         )
@@ -80,8 +82,14 @@ def _postgresql(patient: Patient, found: Found) -> Iterator[Finding]:
             "database: CREATE EXTENSION pg_trgm; CREATE INDEX ix_subscribers_parts ON subscribers USING gin "
             "(lower(normalised) gin_trgm_ops)",
         )
+    yield from memory(buffers, int(readers or 0), found)
     if "web" not in patient.doubtful:
         yield from connections(patient.config.web, limit - reserved, used, found)
+
+
+MANY_READERS = 200_000
+ENOUGH_BUFFERS = 512 << 20
+"""Octets."""
 
 
 def postgresql_version(major: int, found: Found) -> Iterator[Finding]:
@@ -95,6 +103,17 @@ def postgresql_version(major: int, found: Found) -> Iterator[Finding]:
         )
     else:
         yield found.ok(f"PostgreSQL {major} is maintained.")
+
+
+def memory(buffers: int, readers: int, found: Found) -> Iterator[Finding]:
+    """`buffers` is PostgreSQL's own memory, in octets; what it comes with is meant for any machine."""
+    if readers >= MANY_READERS and buffers < ENOUGH_BUFFERS:
+        yield found.warning(
+            f"PostgreSQL has {buffers >> 20} MB of memory of its own, for about {readers:,} readers: pages and sending "
+            "are slower than they could be.",
+            "In its postgresql.conf give shared_buffers a quarter of that machine's memory, set max_wal_size = 4GB, "
+            "and restart it.",
+        )
 
 
 def connections(web: WebConfig, there: int, others: int, found: Found) -> Iterator[Finding]:

@@ -99,6 +99,15 @@ def test_more_connections_than_there_are_is_a_warning(
     assert finding.status is status
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "readers", "told"), [(128, 0, []), (128, 199_999, []), (128, 200_000, ["128 MB"]), (1024, 10**7, [])]
+)
+def test_postgresql_as_it_came_is_too_small_for_many_readers(megabytes: int, readers: int, told: list[str]) -> None:
+    found = list(databases.memory(megabytes << 20, readers, FOUND))
+    assert [one.status for one in found] == [Status.WARNING] * len(told)
+    assert all(words in one.message for words, one in zip(told, found, strict=True))
+
+
 # Clock
 
 
