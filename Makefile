@@ -48,7 +48,8 @@ sure: lint test test-slow bench  ## Everything above, before something is called
 
 screenshots: $(READY)  ## Take the pictures in docs/screenshots/ (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots docs/screenshots \
-		article edition-mail edition-mail-images-off start admin-edition public
+		article edition-mail edition-mail-images-off start public
+	$(BIN)/python -m tests.browser.newsroom_pictures docs/screenshots
 
 lock:  ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url \

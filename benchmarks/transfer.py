@@ -18,7 +18,7 @@ from newsletter.foundation.secrets import the_keys
 from newsletter.foundation.telling import csv_lines, json_lines
 from newsletter.mail.suppression import Suppression, SuppressionReason
 from newsletter.newsletters.models import newsletter
-from newsletter.subscribers import exporting, importing, uploading
+from newsletter.subscribers import exporting, import_runs, importing, uploading
 from newsletter.subscribers.columns import Meaning
 from newsletter.subscribers.exporting import Whom
 from newsletter.subscribers.import_models import ImportMode, Outcome, an_import
@@ -123,7 +123,7 @@ def _import(config: Config, id: int) -> tuple[int, float]:
 
 def _worked(id: int) -> tuple[int, float]:
     began = time.perf_counter()
-    importing.work(id, leases.holder_here(), the_clock(), the_keys())
+    import_runs.work(id, leases.holder_here(), the_clock(), the_keys())
     return an_import(id).count(Outcome.TAKEN), time.perf_counter() - began
 
 

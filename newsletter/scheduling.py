@@ -34,7 +34,7 @@ from newsletter.newsletters.models import Approval, newsletters
 from newsletter.staff import alerting
 from newsletter.stories import collecting, health
 from newsletter.stories.fetching import Fetcher
-from newsletter.subscribers import bulk, growing, importing
+from newsletter.subscribers import bulk, growing, import_runs
 from newsletter.subscribers.mails import sender_of
 
 BEAT_SECONDS = 5
@@ -74,7 +74,7 @@ def ticks(fetcher: Fetcher) -> tuple[Tick, ...]:
         Tick("watch", 60, watching.watch),
         Tick("alerts", 20, _alerts),
         Tick("ping", 60, watching.ping),
-        Tick("imports", 2, lambda now: importing.work_due(the_clock(), the_keys())),
+        Tick("imports", 2, lambda now: import_runs.work_due(the_clock(), the_keys())),
         Tick("housekeeping", 3600, housekeeping.tidy),
         Tick("days", 3600, growing.count_due),
         Tick("repute", 3600, repute.count_due),

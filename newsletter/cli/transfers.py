@@ -20,7 +20,7 @@ from newsletter.foundation.clock import the_clock
 from newsletter.foundation.secrets import the_keys
 from newsletter.foundation.telling import csv_lines, json_lines
 from newsletter.newsletters.models import newsletter, newsletters
-from newsletter.subscribers import exporting, importing, segmenting, transfer, uploading
+from newsletter.subscribers import exporting, import_runs, importing, segmenting, transfer, uploading
 from newsletter.subscribers.columns import Meaning, chosen
 from newsletter.subscribers.exporting import Whom
 from newsletter.subscribers.import_models import SAID, Import, ImportMode, Outcome, an_import
@@ -107,7 +107,7 @@ def _columns(one: Import, named: dict[str, str]) -> dict[Meaning, int]:
 
 def _work(id: int, holder: str) -> None:
     """Whoever is killed here leaves it to the scheduler, which goes on when our lease has run out."""
-    importing.work(id, holder, the_clock(), the_keys(), progress=_bar)
+    import_runs.work(id, holder, the_clock(), the_keys(), progress=_bar)
     if sys.stderr.isatty():
         click.echo(f"\r{' ' * (BAR + 40)}\r", nl=False, err=True)
 

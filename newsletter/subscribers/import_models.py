@@ -40,7 +40,7 @@ class ImportMode(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a row. Only `taken` and `already` are no refusals."""
+    """What became of a row."""
 
     TAKEN = "taken"
     ALREADY = "already"
@@ -57,6 +57,9 @@ class Outcome(StrEnum):
     INVALID = "invalid"
     UNREADABLE = "unreadable"
 
+
+GOOD = (Outcome.TAKEN, Outcome.ALREADY)
+"""Which are no refusals."""
 
 SAID = {
     Outcome.TAKEN: "taken",

@@ -1,69 +1,33 @@
-"""Imports: columns are chosen, the file is tried dry, and then its people are taken, a thousand rows at a time.
-
-A batch and how far the file has been read are one transaction, so whatever is killed at whatever moment takes nobody
-twice and forgets nobody. The dry run is the same, but for the taking.
-"""
+"""Imports: columns are chosen, the file is tried dry, and then its people are taken (`import_runs`)."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any, NamedTuple
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from newsletter.foundation import audit, leases
-from newsletter.foundation.ahead import ahead
-from newsletter.foundation.audit import SYSTEM, Actor
-from newsletter.foundation.clock import Clock
-from newsletter.foundation.database import (
-    Base,
-    Prepared,
-    db,
-    locked,
-    look_at,
-    one_at_a_time,
-    plan_once,
-    recordset,
-    transaction,
-)
+from newsletter.foundation import audit
+from newsletter.foundation.audit import Actor
+from newsletter.foundation.database import db, locked, transaction
 from newsletter.foundation.errors import NewsletterError
-from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line
-from newsletter.subscribers import sifting, taking, uploading
+from newsletter.subscribers import uploading
 from newsletter.subscribers.columns import Meaning
 from newsletter.subscribers.import_models import (
-    AT_WORK,
+    GOOD,
     OVER,
     Import,
     ImportMode,
     ImportRefusal,
-    ImportSeen,
     ImportState,
     Outcome,
     an_import,
 )
-from newsletter.subscribers.models import ConsentEvent, Subscriber, Subscription
-from newsletter.subscribers.tables import CHARSETS, SEPARATORS, Place, Row, rows
-
-BATCH = 1000
-BATCH_OF_FILE = 250
-"""On SQLite, where nobody else writes meanwhile."""
-
-SLICE_SECONDS = 5.0
-"""How long an import is worked on without looking round; a scheduler that is asked to stop waits so long at most."""
-
-LONGEST_PAUSE = 0.05
-
-LIFE = timedelta(minutes=1)
-REFUSALS_KEPT = 100_000
-"""What is beyond is only counted."""
+from newsletter.subscribers.import_runs import BATCH, LIFE
+from newsletter.subscribers.tables import CHARSETS, SEPARATORS, Place, Row
 
 AN_HOUR = (250, 500, 1000, 1500)
 """How many may be asked. In ten minutes, 1,500 an hour are as many as visitors' forms have before they become wary."""
@@ -200,244 +164,6 @@ def cancel(id: int, now: datetime, by: Actor) -> bool:
         with transaction():
             an_import(id).file_gone_at = now
     return True
-
-
-# Working
-
-
-def work_due(clock: Clock, keys: Keys) -> int:
-    """Work a while on each import that is due, and say how many rows were looked at."""
-    holder, done = leases.holder_here(), 0
-    for id in _due(clock.now()):
-        done += work(id, holder, clock, keys, clock.steady() + SLICE_SECONDS)
-    return done
-
-
-def _due(now: datetime) -> list[int]:
-    at_work = sa.and_(
-        Import.state.in_(AT_WORK),
-        sa.or_(Import.next_at.is_(None), Import.next_at <= now),
-        sa.or_(Import.leased_until.is_(None), _runs_out(now)),
-    )
-    over = sa.and_(Import.state.in_(OVER), ~Import.swept)
-    return list(db.session.scalars(sa.select(Import.id).where(sa.or_(at_work, over)).order_by(Import.id)))
-
-
-def _runs_out(now: datetime) -> sa.ColumnElement[bool]:
-    """A lease that ends too late was made by a clock that has been set back since."""
-    return sa.or_(Import.leased_until <= now, Import.leased_until > now + LIFE + leases.MAY_DIFFER)
-
-
-def work(
-    id: int,
-    holder: str,
-    clock: Clock,
-    keys: Keys,
-    until: float = float("inf"),
-    progress: Callable[[Import], None] = lambda one: None,
-) -> int:
-    """Go on with an import as its one holder, until it is over, waits, or the steady clock says so; gives how many
-    rows were looked at. Nothing when somebody else holds it."""
-    if not _lease(id, holder, clock.now()):
-        return 0
-    seen = 0
-    try:
-        _sweep(id)
-        for batch in _Work(id, holder, clock, keys).batches():
-            seen += batch
-            progress(an_import(id))
-            if clock.steady() >= until:
-                break
-    finally:
-        _release(id, holder)
-    return seen
-
-
-def _lease(id: int, holder: str, now: datetime) -> bool:
-    free = sa.or_(Import.leased_until.is_(None), Import.holder == holder, _runs_out(now))
-    with transaction() as session:
-        taken = session.execute(
-            sa.update(Import)
-            .where(Import.id == id, free)
-            .values(holder=holder, leased_until=now + LIFE)
-            .execution_options(synchronize_session=False)
-        )
-    return bool(taken.rowcount)  # type: ignore[attr-defined]
-
-
-def _release(id: int, holder: str) -> None:
-    with transaction() as session:
-        mine = sa.update(Import).where(Import.id == id, Import.holder == holder)
-        session.execute(mine.values(leased_until=None).execution_options(synchronize_session=False))
-
-
-def _sweep(id: int) -> None:
-    """What an earlier run left behind; of one that is over, only what nobody wants to see."""
-    one = an_import(id)
-    if one.swept:
-        return
-    left: list[tuple[type[Base], sa.orm.InstrumentedAttribute[Any]]] = []
-    if one.state in AT_WORK:
-        left.append((ImportRefusal, ImportRefusal.line))
-    if not sifting.is_at_once(one):  # else nobody looks at it, and it can go when everybody is taken
-        left.append((ImportSeen, ImportSeen.digest))
-    for table, key in left:
-        while uploading.forget_some(table, key, id, uploading.FORGOTTEN_AT_ONCE) == uploading.FORGOTTEN_AT_ONCE:
-            pass
-    with transaction():
-        found = locked(Import, id)
-        assert found is not None
-        found.swept = True
-
-
-class _Work:
-    """One holder's work on an import, from where it stands."""
-
-    def __init__(self, id: int, holder: str, clock: Clock, keys: Keys) -> None:
-        self._id, self._holder, self._clock, self._keys = id, holder, clock, keys
-
-    def batches(self) -> Iterator[int]:
-        """After each batch that was taken, how many rows it had."""
-        one = an_import(self._id)
-        if one.state not in AT_WORK:
-            return
-        place, far = Place(one.octet, one.line), db.engine.dialect.name == "postgresql"
-        make = _Reading(one, place, self._clock.now(), self._keys).batches
-        # PostgreSQL works in another process, and the next rows can be read meanwhile.
-        with closing(ahead(make) if far else make()) as batches:
-            for batch in batches:
-                began = self._clock.steady()
-                if not self._take(batch, place):
-                    return
-                place = batch.after
-                yield len(batch.rows)
-                if self._waits():
-                    return
-                if not far:  # let others write
-                    time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
-
-    def _waits(self) -> bool:
-        until = an_import(self._id).next_at
-        return until is not None and until > self._clock.now()
-
-    def _take(self, batch: _Batch, place: Place) -> bool:
-        """False when it is not ours to take any more."""
-        now = self._clock.now()
-        with transaction():
-            one_at_a_time("imports")
-            plan_once()
-            one = locked(Import, self._id)
-            if one is None or one.holder != self._holder or one.state not in AT_WORK:
-                return False
-            if (one.octet, one.line) != place:
-                return False
-            sifted = sifting.sift(batch.rows, one)
-            taken = [person for person, outcome in sifted.people if outcome is Outcome.TAKEN]
-            if taken and one.state is ImportState.RUNNING:
-                self._bring(taken, batch, one, now)
-            self._refuse(sifted, one)
-            self._move(one, sifted, batch.after, now)
-            if batch.is_last:
-                _end(one, now)
-        return True
-
-    def _bring(self, taken: list[sifting.Person], batch: _Batch, one: Import, now: datetime) -> None:
-        if one.mode is ImportMode.ASK:
-            taking.ask(taken, one, now, self._keys)
-            one.next_at = now + timedelta(hours=len(taken) / one.an_hour)
-        else:
-            written = [batch.written[each.address_hash] for each in taken]
-            taking.subscribe(written, {each.slot_id for each in taken}, one, one.started_at or now)
-            _look_at_times(one.count(Outcome.TAKEN), len(taken))
-
-    def _refuse(self, sifted: sifting.Sifted, one: Import) -> None:
-        found = [(person.row, outcome) for person, outcome in sifted.people if outcome not in GOOD]
-        room = max(0, REFUSALS_KEPT - one.not_taken)
-        refused = [
-            {"line": row.line, "octet": row.octet, "outcome": outcome.value}
-            for row, outcome in [*found, *sifted.refused][:room]
-        ]
-        if refused:
-            _insert_refusals(db.session.connection(), import_id=one.id, given=json.dumps(refused))
-
-    def _move(self, one: Import, sifted: sifting.Sifted, after: Place, now: datetime) -> None:
-        outcomes = [outcome for _, outcome in [*sifted.people, *sifted.refused]]
-        one.counts = dict(Counter(one.counts) + Counter(outcome.value for outcome in outcomes))
-        one.octet, one.line = after
-        one.leased_until = now + LIFE
-
-
-@Prepared
-def _insert_refusals(dialect: str) -> sa.Executable:
-    given = recordset(dialect, "given", line=sa.Integer(), octet=sa.BigInteger(), outcome=sa.String())
-    columns = sa.bindparam("import_id", type_=sa.Integer), given.c.line, given.c.octet, given.c.outcome
-    return sa.insert(ImportRefusal).from_select(["import_id", "line", "octet", "outcome"], sa.select(*columns))
-
-
-GOOD = (Outcome.TAKEN, Outcome.ALREADY)
-
-
-class _Batch(NamedTuple):
-    """Some rows, what they say, and where the next one begins. `written` are people by their hashes, where they are
-    taken at once; of who stands there twice, the first."""
-
-    rows: list[sifting.Person | tuple[Row, Outcome]]
-    written: dict[str, taking.Written]
-    after: Place
-    is_last: bool
-
-
-class _Reading:
-    """A file's rows from a place on, as people."""
-
-    def __init__(self, one: Import, place: Place, now: datetime, keys: Keys) -> None:
-        self._reader, self._size = sifting.Reader(one, now, keys), _size(one)
-        self._id, self._shape, self._place = one.id, uploading.shape_of(one), place
-        self._has_names = place.octet == 0 and one.has_names
-        self._writing = taking.Writing(one, now, db.engine.dialect.name) if sifting.is_at_once(one) else None
-
-    def batches(self) -> Generator[_Batch, None, None]:
-        """The last one is short, or empty."""
-        table = rows(uploading.pieces(self._id, self._place.octet), self._shape, self._place)
-        if self._has_names:
-            next(table, None)
-        place, is_last = self._place, False
-        while not is_last:
-            some = list(islice(table, self._size))
-            is_last = len(some) < self._size
-            place = some[-1].after if some else place
-            read = [self._reader.read(row) for row in some]
-            yield _Batch(read, self._written(read), place, is_last)
-
-    def _written(self, read: list[sifting.Person | tuple[Row, Outcome]]) -> dict[str, taking.Written]:
-        if self._writing is None:
-            return {}
-        people = (one for one in reversed(read) if isinstance(one, sifting.Person))
-        return {each.address_hash: self._writing.of(each) for each in people}
-
-
-def _size(one: Import) -> int:
-    """So many rows a batch; of those who are asked, what may go out in a minute."""
-    if one.state is ImportState.RUNNING and one.mode is ImportMode.ASK:
-        return max(1, one.an_hour // 60)
-    return BATCH if db.engine.dialect.name == "postgresql" else BATCH_OF_FILE
-
-
-def _look_at_times(before: int, more: int) -> None:
-    """When there are four times as many as the last time, PostgreSQL looks anew at how to find a few of them."""
-    if (before.bit_length() + 1) // 2 < ((before + more).bit_length() + 1) // 2:
-        for table in (Subscriber, Subscription, ConsentEvent):
-            look_at(table)
-
-
-def _end(one: Import, now: datetime) -> None:
-    one.octet = one.size
-    one.ended_at = now
-    if one.state is ImportState.CHECKING:
-        one.state = ImportState.CHECKED
-        return
-    one.state, one.swept = ImportState.DONE, False
-    audit.record(SYSTEM, "import.done", f"import:{one.id}", now, counts=one.counts, started_by=one.by)
 
 
 # Looking

@@ -1,7 +1,7 @@
 """Takes the pictures of docs/screenshots from a demo of its own: make screenshots.
 
 Run as: python -m tests.browser.screenshots FOLDER [PAGE …]; without pages, all of them; `public` stands for those of
-readers, `newsroom` for those of staff.
+readers. Those of the newsroom are taken by `newsroom_pictures`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from newsletter.delivery import counting, releasing
 from newsletter.mail.suppression import SuppressionReason
-from newsletter.subscribers import importing
+from newsletter.subscribers import import_runs
 from tests.browser.axe import violations
 from tests.browser.test_access import INES, OLIVE, PASSWORD, heading, shown, sign_in
 from tests.browser.test_access import house as house
@@ -168,7 +168,7 @@ def imports_readers(walk: Walk, file: Path) -> None:
 def imported(walk: Walk) -> None:
     """What the scheduler does meanwhile."""
     with walk.house.app.app_context():
-        while importing.work_due(walk.house.clock, walk.house.keys):
+        while import_runs.work_due(walk.house.clock, walk.house.keys):
             pass
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from newsletter.mail.suppression import SuppressionReason
-from newsletter.subscribers import importing
+from newsletter.subscribers import import_runs, importing
 from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
@@ -36,7 +36,7 @@ def everywhere(page: Page, what: str) -> dict[str, list[str]]:
 
 def work(house: House) -> None:
     with house.app.app_context():
-        importing.work_due(house.clock, house.keys)
+        import_runs.work_due(house.clock, house.keys)
 
 
 def test_a_file_is_walked_through_to_its_end_on_any_screen(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.subscribers import importing
+from newsletter.subscribers import import_runs, importing
 from tests.integration.test_cli import ANN
 from tests.support.office import Office
 
@@ -88,7 +88,7 @@ def test_who_is_stopped_in_the_middle_has_taken_some_and_the_same_file_takes_the
     file = tmp_path / "old.csv"
     file.write_text("email\n" + "".join(f"r{n}@example.org\n" for n in range(50)))
     monkeypatch.setattr(importing, "BATCH_OF_FILE", 10)
-    real, batches = importing._Work._take, 0
+    real, batches = import_runs._Work._take, 0
 
     def interrupted(*given: object, **more: object) -> bool:
         nonlocal batches
@@ -97,7 +97,7 @@ def test_who_is_stopped_in_the_middle_has_taken_some_and_the_same_file_takes_the
             raise KeyboardInterrupt
         return real(*given, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(importing._Work, "_take", interrupted)
+    monkeypatch.setattr(import_runs._Work, "_take", interrupted)
     stopped = newsroom.run("subscribers", "import", str(file), "--confirmed", "--proof", "x")
     assert stopped.exit_code == 1
     assert "Stopped. 10 were taken and stay; the same file again takes the rest." in stopped.stderr

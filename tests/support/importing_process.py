@@ -9,7 +9,7 @@ from newsletter.foundation import leases
 from newsletter.foundation.clock import the_clock
 from newsletter.foundation.secrets import the_keys
 from newsletter.operations import assembling
-from newsletter.subscribers import importing
+from newsletter.subscribers import import_runs
 from newsletter.subscribers.import_models import Import
 
 
@@ -20,4 +20,4 @@ def told(one: Import) -> None:
 
 if __name__ == "__main__":
     with assembling.ready(Path(sys.argv[1])).app_context():
-        importing.work(int(sys.argv[2]), leases.holder_here(), the_clock(), the_keys(), progress=told)
+        import_runs.work(int(sys.argv[2]), leases.holder_here(), the_clock(), the_keys(), progress=told)

@@ -10,7 +10,7 @@ from newsletter.foundation import leases
 from newsletter.foundation.audit import COMMAND
 from newsletter.foundation.database import db
 from newsletter.newsletters.models import newsletter
-from newsletter.subscribers import importing, uploading
+from newsletter.subscribers import import_runs, importing, uploading
 from newsletter.subscribers.columns import chosen
 from newsletter.subscribers.import_models import Import, ImportMode, an_import
 from newsletter.subscribers.importing import Wish
@@ -48,7 +48,7 @@ def start(house: House, id: int) -> None:
 
 def work(house: House, id: int) -> dict[str, int]:
     with house.app.app_context():
-        importing.work(id, leases.holder_here(), house.clock, house.keys)
+        import_runs.work(id, leases.holder_here(), house.clock, house.keys)
     return counts(house, id)
 
 

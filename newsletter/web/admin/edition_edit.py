@@ -55,9 +55,10 @@ def edit(id: int) -> ResponseReturnValue:
 
 def _save(found: Edition) -> ResponseReturnValue:
     number = request.form.get("revision", 0, type=int)
-    base = next((one for one in found.revisions if one.number == number), None)
+    base = _base(found, number)
     if base is None:
         abort(400)
+    number = base.number
     id, typed, by = found.id, _typed(base), me().actor
     try:
         saved = editing.change(id, number, _changes(base, typed), the_clock().now(), by, reopen="reopen" in typed)
@@ -68,6 +69,13 @@ def _save(found: Edition) -> ResponseReturnValue:
         return _page(edition(id), Shown(_revision(id, number), typed), error), status
     flash("Saved." if saved.number != number else "It was like that already.", "done")
     return redirect(url_for("admin.edition", id=id), 303)
+
+
+def _base(found: Edition, number: int) -> Revision | None:
+    """The revision that a form was made of. Where that is forgotten by now, the one before it: more counts as typed
+    then, and nothing is lost. None when there never was one."""
+    before = [one for one in found.revisions if one.number <= number]
+    return before[-1] if before and number <= found.revisions[-1].number else None
 
 
 def _revision(id: int, number: int) -> Revision:

@@ -13,7 +13,7 @@ from newsletter.foundation.clock import the_clock
 from newsletter.foundation.database import transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.staff.rights import Right
-from newsletter.subscribers import exporting, importing, uploading
+from newsletter.subscribers import exporting, import_runs, importing, uploading
 from newsletter.subscribers.columns import Meaning
 from newsletter.subscribers.exporting import Whom
 from newsletter.subscribers.import_models import (
@@ -123,7 +123,7 @@ def _told(one: Import) -> dict[str, object]:
         "at_work": one.state in AT_WORK,
         "over": one.state in OVER,
         "outcomes": [(outcome, SAID[outcome], one.count(outcome)) for outcome in Outcome if one.count(outcome)],
-        "kept": importing.REFUSALS_KEPT,
+        "kept": import_runs.REFUSALS_KEPT,
     }
 
 

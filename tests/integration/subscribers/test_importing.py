@@ -22,7 +22,7 @@ from newsletter.foundation.clock import SystemClock
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.suppression import SuppressionReason
 from newsletter.newsletters.models import newsletter
-from newsletter.subscribers import blocking, importing, transfer, uploading
+from newsletter.subscribers import blocking, import_runs, importing, transfer, uploading
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.import_models import Import, ImportMode, ImportPart, ImportSeen, Outcome, an_import
 from newsletter.subscribers.importing import ImportNotNow
@@ -155,7 +155,7 @@ def test_the_dry_run_says_the_same_and_changes_nobody(either_house: House) -> No
     assert work(house, id) == expected
     with house.app.app_context():
         refused = [(row.line, outcome.value) for row, outcome in importing.refused(an_import(id))]
-        assert importing.work_due(house.clock, house.keys) == 0
+        assert import_runs.work_due(house.clock, house.keys) == 0
     assert refused == [(3, "left"), (4, "doubled"), (5, "invalid")]
     assert count(house, ImportSeen) == 0, "what nobody wants to see is swept away"
 
@@ -306,7 +306,7 @@ def steps(house: House, id: int, batches: int) -> None:
             raise PowerFailure
 
     with house.app.app_context(), pytest.raises(PowerFailure):
-        importing.work(id, "the one that died", house.clock, house.keys, progress=fail)
+        import_runs.work(id, "the one that died", house.clock, house.keys, progress=fail)
 
 
 @pytest.mark.parametrize("mode", ImportMode)
@@ -339,10 +339,10 @@ def test_what_fails_in_the_middle_of_a_batch_takes_nobody_of_it(
     check(house, id)
     start(house, id)
     steps(house, id, 2)
-    monkeypatch.setattr(importing._Work, "_move", lambda *given: 1 / 0)
+    monkeypatch.setattr(import_runs._Work, "_move", lambda *given: 1 / 0)
     house.later(minutes=2)
     with house.app.app_context(), pytest.raises(ZeroDivisionError):
-        importing.work(id, "another", house.clock, house.keys)
+        import_runs.work(id, "another", house.clock, house.keys)
     assert len(readers(house)) == 20
     monkeypatch.undo()
     assert work(house, id) == {"taken": 35}
@@ -385,7 +385,7 @@ def test_two_who_work_at_once_take_each_once(either_house: House, small: None) -
 
     def one(number: int) -> int:
         with house.app.app_context():
-            return importing.work(id, f"worker {number}", house.clock, house.keys)
+            return import_runs.work(id, f"worker {number}", house.clock, house.keys)
 
     done = at_once(2, one)
     assert sorted(done) == [0, 200], "one of them holds it"
@@ -401,10 +401,10 @@ def test_who_comes_back_after_the_lease_has_run_out_takes_nobody(house: House, s
     def overtaken(one: Import) -> None:
         if one.holder == "slow" and one.rows == 10:
             house.later(minutes=2)
-            importing.work(id, "quick", house.clock, house.keys)
+            import_runs.work(id, "quick", house.clock, house.keys)
 
     with house.app.app_context():
-        assert importing.work(id, "slow", house.clock, house.keys, progress=overtaken) == 10
+        assert import_runs.work(id, "slow", house.clock, house.keys, progress=overtaken) == 10
     assert (counts(house, id), readers(house)) == ({"taken": 50}, many(50))
 
 
@@ -432,7 +432,7 @@ def test_a_cancelled_import_takes_nobody_more_and_who_was_taken_stays(house: Hou
             importing.cancel(id, house.now, COMMAND)
 
     with house.app.app_context():
-        importing.work(id, "me", house.clock, house.keys, progress=stop)
+        import_runs.work(id, "me", house.clock, house.keys, progress=stop)
     assert (state(house, id), counts(house, id)) == ("cancelled", {"taken": 20})
     assert work(house, id) == {"taken": 20}
     assert len(readers(house)) == 20
@@ -561,9 +561,9 @@ def test_an_import_ends_with_its_slice_and_goes_on_with_the_next(house: House, s
     check(house, id)
     start(house, id)
     with house.app.app_context():
-        assert importing.work(id, "me", house.clock, house.keys, until=house.clock.steady()) == 10
+        assert import_runs.work(id, "me", house.clock, house.keys, until=house.clock.steady()) == 10
         assert an_import(id).leased_until is None, "the next one need not wait"
-        assert importing.work_due(house.clock, house.keys) == 40
+        assert import_runs.work_due(house.clock, house.keys) == 40
     assert state(house, id) == "done"
 
 
@@ -575,7 +575,7 @@ def test_a_lease_of_a_clock_that_was_set_back_holds_nobody_up(house: House) -> N
     with house.app.app_context():
         with transaction():
             db.session.get_one(Import, id).leased_until = house.now + timedelta(days=1)
-        assert importing.work_due(house.clock, house.keys) == 1
+        assert import_runs.work_due(house.clock, house.keys) == 1
 
 
 def test_readers_who_came_in_get_the_next_edition(house: House) -> None:
@@ -587,4 +587,4 @@ def test_readers_who_came_in_get_the_next_edition(house: House) -> None:
     assert sorted(mail.recipient for mail in house.inbox.mails) == [ANN, BOB]
     assert [str(one) for one in state_of(house)] == ["active"]
     assert count(house, Subscriber) == count(house, Subscription) == 2
-    assert leases.MAY_DIFFER < importing.LIFE * 2
+    assert leases.MAY_DIFFER < import_runs.LIFE * 2

@@ -288,6 +288,23 @@ def test_a_draft_that_was_composed_anew_meanwhile_is_a_conflict_too(room: Room) 
     assert room.headlines() == ["Ferry gets a hull", "My bridge", *THREE[1:]]
 
 
+def test_a_form_of_a_revision_that_is_forgotten_by_now_loses_no_words(room: Room) -> None:
+    room.meanwhile(intro="Ben's first try")
+    mine = room.open()
+    room.paper.house.later(seconds=5)
+    room.meanwhile(intro="Ben's introduction")
+    room.paper.house.later(minutes=11)
+    room.meanwhile(preheader="Ben's line")
+    with room.paper.house.app.app_context():
+        assert [one.number for one in db.session.get_one(Edition, room.edition_id).revisions] == [1, 3, 4]
+    conflict = mine.after("Save", subject="My words")
+    assert conflict.status == 409
+    assert "Saved meanwhile by ben@example.org: “Ben's introduction”" in conflict.words
+    assert conflict.fields("Save")["subject"] == "My words"
+    conflict.after("Save")
+    assert (room.revision().number, room.revision().subject) == (5, "My words")
+
+
 # An edition that is no draft
 
 

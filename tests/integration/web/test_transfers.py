@@ -14,7 +14,7 @@ from newsletter.mail.suppression import SuppressionReason
 from newsletter.newsletters.models import newsletter
 from newsletter.staff.models import Role
 from newsletter.staff.rights import Grant
-from newsletter.subscribers import importing, uploading
+from newsletter.subscribers import import_runs, importing, uploading
 from newsletter.subscribers.import_models import Import, ImportPart
 from tests.conftest import House
 from tests.integration.subscribers import ANN, SITE, count, everything, put_on_the_list
@@ -41,7 +41,7 @@ def uploaded(desk: Desk, octets: bytes, name: str = "old.csv") -> Sheet:
 def worked(house: House, sheet: Sheet) -> Sheet:
     """The page after the scheduler has ticked."""
     with house.app.app_context():
-        importing.work_due(house.clock, house.keys)
+        import_runs.work_due(house.clock, house.keys)
     return open_page(sheet.desk, sheet.path)
 
 
