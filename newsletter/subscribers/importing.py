@@ -26,13 +26,14 @@ from newsletter.subscribers.import_models import (
     Outcome,
     an_import,
 )
-from newsletter.subscribers.import_runs import BATCH, LIFE
+from newsletter.subscribers.import_runs import LIFE
 from newsletter.subscribers.tables import CHARSETS, SEPARATORS, Place, Row
 
 AN_HOUR = (250, 500, 1000, 1500)
 """How many may be asked. In ten minutes, 1,500 an hour are as many as visitors' forms have before they become wary."""
 
 PROOF_AT_MOST, SOURCE_AT_MOST = 200, 300
+LINES_AT_ONCE = 1000
 
 
 class ImportNotNow(NewsletterError):
@@ -202,7 +203,7 @@ def _refused_lines(id: int) -> Iterator[tuple[int, str]]:
     after = 0
     query = sa.select(ImportRefusal.line, ImportRefusal.outcome).where(ImportRefusal.import_id == id)
     while found := db.session.execute(
-        query.where(ImportRefusal.line > after).order_by(ImportRefusal.line).limit(BATCH)
+        query.where(ImportRefusal.line > after).order_by(ImportRefusal.line).limit(LINES_AT_ONCE)
     ).all():
         after = found[-1].line
         for line, outcome in found:

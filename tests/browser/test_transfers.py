@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from newsletter.mail.suppression import SuppressionReason
-from newsletter.subscribers import import_runs, importing
+from newsletter.subscribers import import_runs
 from tests.browser.axe import faults
 from tests.browser.signed_in import sign_in
 from tests.conftest import House
@@ -84,8 +84,8 @@ def test_a_file_is_walked_through_to_its_end_on_any_screen(
 def test_without_scripts_it_goes_on_by_a_link(
     page: Page, house: House, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH_OF_FILE", 20)
-    monkeypatch.setattr(importing, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(import_runs, "BATCH_OF_FILE", 20)
+    monkeypatch.setattr(import_runs, "SLICE_SECONDS", 0)
     newsroom.found(house)
     sign_in(page, house, site)
     page.goto(f"{site}/admin/subscribers/import")

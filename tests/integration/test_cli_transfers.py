@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.subscribers import import_runs, importing
+from newsletter.subscribers import import_runs
 from tests.integration.test_cli import ANN
 from tests.support.office import Office
 
@@ -87,7 +87,7 @@ def test_who_is_stopped_in_the_middle_has_taken_some_and_the_same_file_takes_the
 ) -> None:
     file = tmp_path / "old.csv"
     file.write_text("email\n" + "".join(f"r{n}@example.org\n" for n in range(50)))
-    monkeypatch.setattr(importing, "BATCH_OF_FILE", 10)
+    monkeypatch.setattr(import_runs, "BATCH_OF_FILE", 10)
     real, batches = import_runs._Work._take, 0
 
     def interrupted(*given: object, **more: object) -> bool:

@@ -49,8 +49,8 @@ ASK, CONFIRMED = ImportMode.ASK, ImportMode.CONFIRMED
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows a batch."""
-    monkeypatch.setattr(importing, "BATCH", 10)
-    monkeypatch.setattr(importing, "BATCH_OF_FILE", 10)
+    monkeypatch.setattr(import_runs, "BATCH", 10)
+    monkeypatch.setattr(import_runs, "BATCH_OF_FILE", 10)
 
 
 def table(*addresses: str) -> str:
@@ -533,8 +533,8 @@ def test_what_was_done_is_written_down_without_an_address(house: House) -> None:
 
 
 def test_only_so_many_refusals_are_kept_and_all_are_counted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "REFUSALS_KEPT", 15)
-    monkeypatch.setattr(importing, "BATCH_OF_FILE", 10)
+    monkeypatch.setattr(import_runs, "REFUSALS_KEPT", 15)
+    monkeypatch.setattr(import_runs, "BATCH_OF_FILE", 10)
     newsroom.found(house)
     assert brought(house, table(*["nobody"] * 40)) == {"invalid": 40}
     with house.app.app_context():

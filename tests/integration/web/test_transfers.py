@@ -14,7 +14,7 @@ from newsletter.mail.suppression import SuppressionReason
 from newsletter.newsletters.models import newsletter
 from newsletter.staff.models import Role
 from newsletter.staff.rights import Grant
-from newsletter.subscribers import import_runs, importing, uploading
+from newsletter.subscribers import import_runs, uploading
 from newsletter.subscribers.import_models import Import, ImportPart
 from tests.conftest import House
 from tests.integration.subscribers import ANN, SITE, count, everything, put_on_the_list
@@ -220,8 +220,8 @@ def test_a_tried_import_can_be_changed_or_thrown_away(house: House) -> None:
 
 
 def test_a_running_import_is_cancelled(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "BATCH_OF_FILE", 10)
-    monkeypatch.setattr(importing, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(import_runs, "BATCH_OF_FILE", 10)
+    monkeypatch.setattr(import_runs, "SLICE_SECONDS", 0)
     newsroom.found(house)
     desk = signed_in(house)
     sheet = uploaded(desk, "\n".join(["email", *many(50)]).encode())
