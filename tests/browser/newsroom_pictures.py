@@ -9,10 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.browser.conftest import FLAGS
 from tests.browser.screenshots import SCHEMES, SIZES, make_small
@@ -24,6 +26,9 @@ from tests.support.demo import RunningDemo, running_demo, wait_until
 ALSO_ON_A_PHONE = ("admin-home", "admin-edition", "admin-subscribers", "admin-subscriber", "admin-delivery")
 NOT_TOLD = ("admin-first-home", "admin-home-before", "admin-edition-approved", "mailbox-found")
 """Pages of the tour that look like others."""
+
+AT_WORK: ViewportSize = {"width": 1280, "height": 1800}
+"""So high that what is dragged need not be scrolled for."""
 
 HERE = "/admin/newsletters/daily-headlines"
 PLAIN = {
@@ -73,8 +78,7 @@ class Camera:
                 self._page.set_viewport_size({"width": width, "height": height})
                 for scheme in SCHEMES:
                     self._take(name, size, scheme)
-        width, height = SIZES["desktop"]
-        self._page.set_viewport_size({"width": width, "height": height})
+        self._page.set_viewport_size(AT_WORK)
         self._page.emulate_media(color_scheme="light")
 
     def _take(self, name: str, size: str, scheme: str) -> None:
@@ -95,9 +99,19 @@ def something_comes_back(demo: RunningDemo) -> None:
 
 
 def growth_anew(demo: RunningDemo) -> None:
-    """The days before the import are counted again, with those who were brought along."""
+    """As if the readers of the table had joined here, each on the day that it says."""
+    rows = [line.split(";") for line in (demo.folder / "readers.csv").read_text("utf-8").splitlines()[1:241]]
+    joined = Counter(date.fromisoformat(day) for _, status, day, _ in rows if status == "subscribed")
+    today = max(joined)
     with sqlite3.connect(demo.folder / "newsletter.db") as database:
-        database.execute("DELETE FROM subscriber_days")
+        (counted_at,) = database.execute("SELECT max(counted_at) FROM subscriber_days").fetchone()
+        for day in (today - timedelta(days=ago) for ago in range(1, 90)):
+            active = sum(count for one, count in joined.items() if one <= day)
+            database.execute(
+                "INSERT OR REPLACE INTO subscriber_days (newsletter_id, day, active, joined, left, counted_at)"
+                " VALUES (1, ?, ?, ?, 0, ?)",
+                (day.isoformat(), active, joined[day], counted_at),
+            )
 
 
 def staff_pages(tour: Tour, camera: Camera) -> None:
@@ -126,8 +140,7 @@ def staff_pages(tour: Tour, camera: Camera) -> None:
 
 
 def walk(browser: Browser, demo: RunningDemo, folder: Path) -> None:
-    width, height = SIZES["desktop"]
-    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    context = browser.new_context(viewport=AT_WORK, reduced_motion="reduce")
     camera = Camera(context.new_page(), folder)
     tour = Tour(camera._page, demo, camera)
     for step in (tour.comes_in, tour.brings_readers_along, tour.finds_some_of_them, tour.arranges_the_edition):

@@ -46,6 +46,11 @@ class Tour:
     def follow(self, words: str) -> None:
         self.press(words, "link")
 
+    def opens_daily_headlines(self) -> None:
+        """Not by the mark at the top, which is called so too."""
+        self.pressed.add("Daily Headlines")
+        self.page.locator("main").get_by_role("link", name="Daily Headlines", exact=True).first.click()
+
     def unfold(self, words: str) -> None:
         self.pressed.add(words)
         self.page.locator("summary").get_by_text(words, exact=True).click()
@@ -70,14 +75,7 @@ class Tour:
         self.follow("Subscribers")
         self.follow("Import")
         self.looks("admin-imports")
-        self.page.get_by_label("The file").set_input_files(file)
-        self.press("Upload and look at it")
-        self.page.get_by_label("Where did they agree?").fill("our former system")
-        self.press("They have confirmed elsewhere", "radio")
-        self.page.get_by_label("How can that be proved?").fill("its log of confirmations")
-        self.looks("admin-import-columns")
-        self.press("Try it without taking anybody")
-        expect(self.page.get_by_role("heading", name="What would become of 244 rows")).to_be_visible()
+        self.tries(file)
         expect(self.page.get_by_text("228", exact=True).first).to_be_visible()
         self.looks("admin-import-tried")
         self.press("Start")
@@ -86,6 +84,16 @@ class Tour:
         with self.page.expect_download() as refused:
             self.press("Rows not taken as CSV")
         assert len(Path(refused.value.path()).read_text("utf-8").splitlines()) == 1 + 16
+
+    def tries(self, file: Path) -> None:
+        self.page.get_by_label("The file").set_input_files(file)
+        self.press("Upload and look at it")
+        self.page.get_by_label("Where did they agree?").fill("our former system")
+        self.press("They have confirmed elsewhere", "radio")
+        self.page.get_by_label("How can that be proved?").fill("its log of confirmations")
+        self.looks("admin-import-columns")
+        self.press("Try it without taking anybody")
+        expect(self.page.get_by_role("heading", name="What would become of 244 rows")).to_be_visible()
 
     def finds_some_of_them(self) -> None:
         page = self.page
@@ -97,14 +105,14 @@ class Tour:
         self.unfold("Filters")
         page.get_by_label("Domain").fill("example.com")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("76 readers")).to_be_visible()
+        expect(page.get_by_text("80 readers")).to_be_visible()
         self.unfold("Keep as a segment…")
         page.get_by_label("Name").fill("At example.com")
         self.looks("admin-filters")
         self.press("Keep the segment")
         expect(page.get_by_text("The segment is kept.")).to_be_visible()
         self.to("/admin/segments")
-        expect(page.get_by_text("76", exact=True)).to_be_visible()
+        expect(page.locator("td .count")).to_contain_text("80")
         self.looks("admin-segments")
         self.follow("At example.com")
         self.does_something_with_them()
@@ -121,7 +129,7 @@ class Tour:
         page.get_by_label("Pause until").fill(self.day(9))
         self.press("See how many")
         self.looks("admin-act-choose")
-        page.get_by_role("button", name=re.compile("76 readers")).click()
+        page.get_by_role("button", name=re.compile("80 readers")).click()
         expect(page.get_by_role("button", name="Undo it")).to_be_visible()
         self.looks("admin-act")
         self.press("Undo it")
@@ -144,18 +152,19 @@ class Tour:
         page = self.page
         self.follow("Home")
         self.looks("admin-home-before")
-        self.follow("Daily Headlines")
+        self.opens_daily_headlines()
         expect(headline(page, 1)).to_be_visible()
         third = headline(page, 3).input_value()
         page.get_by_role("heading", name="Stories").evaluate("one => one.scrollIntoView()")
         drag(page, page.locator(".grip").nth(2), page.locator(".grip").nth(0))
         expect(headline(page, 1)).to_have_value(third)
-        page.get_by_role("listitem", name="Story 1").focus()
+        page.get_by_role("listitem", name="Story 1", exact=True).focus()
         page.keyboard.press("j")
         page.keyboard.press("Shift+K")
         expect(headline(page, 2)).to_have_value(third)
         headline(page, 1).fill(HEADLINE)
-        expect(page.frame_locator(".preview-frame iframe").get_by_text(HEADLINE).first).to_be_visible()
+        preview = page.frame_locator("#preview-frame iframe:not(.mail-frame-next)")
+        expect(preview.get_by_text(HEADLINE).first).to_be_visible()
         page.mouse.wheel(0, -9999)
         self.looks("admin-edition")
         self.pressed |= {"Next in rank", "Leave out", "Put back"}
@@ -166,7 +175,7 @@ class Tour:
         assert HEADLINE in open_mail(page, self.demo, "Test: ")
         page.go_back()
         self.to("/admin/")
-        self.follow("Daily Headlines")
+        self.opens_daily_headlines()
         self.press("Approve")
         expect(page.get_by_role("button", name="Approve")).to_have_count(0)
         self.looks("admin-edition-approved")
@@ -179,7 +188,7 @@ class Tour:
         self.follow("Editions")
         self.looks("admin-editions")
         page.locator("main table a.row-link").nth(1).click()
-        self.follow("Delivery")
+        self.follow("Domains, refusals and every copy")
         expect(page.get_by_role("heading", name="Where the copies are")).to_be_visible()
         self.looks("admin-delivery")
         page.get_by_label("A domain, or a whole address").fill(NOTED)
@@ -202,7 +211,7 @@ class Tour:
         self.looks("admin-sources")
         self.follow("Newsletters")
         self.looks("admin-newsletters")
-        self.follow("Daily Headlines")
+        self.opens_daily_headlines()
         self.follow("Look")
         self.looks("admin-newsletter-look")
         self.follow("House")
@@ -223,3 +232,7 @@ class Tour:
         page.get_by_label("Your password").fill(PASSWORD)
         page.get_by_role("button", name="Go on", exact=True).click()
         expect(page.get_by_text(f"{ERASED} is erased.")).to_be_visible()
+        self.to("/admin/subscribers/import")
+        self.tries(self.demo.folder / "readers.csv")
+        expect(page.get_by_role("rowheader", name="Was erased").last).to_be_visible()
+        expect(page.get_by_text("229", exact=True).first).to_be_visible()
