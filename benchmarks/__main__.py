@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import admin, desk, pages, send, signup, transfer
+from benchmarks import admin, databases, desk, pages, send, signup, transfer
 from benchmarks.figures import Figures
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "send": lambda wanted: send.measure(
-        send.sized(wanted.readers, to_the_most=wanted.growth), wanted.rounds, wanted.parts
+        send.sized(wanted.readers, to_the_most=wanted.growth), wanted.rounds, wanted.parts, wanted.databases
     ),
     "desk": lambda wanted: desk.measure(desk.Size(wanted.stories, wanted.sources, wanted.pools), wanted.rounds),
     "admin": lambda wanted: admin.measure(wanted.readers),
     "signup": lambda wanted: signup.measure(wanted.sign_ups, wanted.pairs, wanted.rounds, wanted.readers or 0),
-    "transfer": lambda wanted: transfer.measure(wanted.readers or transfer.READERS),
+    "transfer": lambda wanted: transfer.measure(wanted.readers or transfer.READERS, wanted.databases),
 }
 POOLS = Path(__file__).parents[2] / "shared" / "data" / "stories" / "pools"
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -34,6 +34,9 @@ def main(given: Sequence[str] | None = None) -> int:
         "--growth", action="store_true", help=f"send to {send.MOST} readers as well, which takes an hour"
     )
     parser.add_argument("--parts", nargs="+", choices=send.PARTS, default=send.PARTS, help="of sending; usually all")
+    parser.add_argument(
+        "--databases", nargs="+", choices=databases.KINDS, default=databases.KINDS, help="for send and transfer"
+    )
     parser.add_argument("--stories", type=int, nargs="+", default=[1000, 10_000], help="to choose from, each in turn")
     parser.add_argument("--sources", type=int, default=300, help="to collect from")
     parser.add_argument("--pools", type=Path, default=POOLS, help="a folder of labelled stories, used if it is there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -15,10 +15,14 @@ ADVISED = "-c shared_buffers=1GB -c max_wal_size=4GB"
 """As docs/delivery.md advises for many readers."""
 
 
-def each() -> Iterator[tuple[str, AbstractContextManager[str]]]:
-    """The name of each kind that this machine has, and what gives the URL of one."""
-    yield "sqlite", _sqlite()
-    if (folder := postgres.binaries()) is not None:
+KINDS = ("sqlite", "postgresql")
+
+
+def each(among: Collection[str] = KINDS) -> Iterator[tuple[str, AbstractContextManager[str]]]:
+    """The name of each kind that is wanted and that this machine has, and what gives the URL of one."""
+    if "sqlite" in among:
+        yield "sqlite", _sqlite()
+    if "postgresql" in among and (folder := postgres.binaries()) is not None:
         yield "postgresql", _postgresql(folder)
 
 

@@ -50,8 +50,10 @@ def sized(readers: int | None, *, to_the_most: bool = False) -> Size:
     return Size(min(readers or FAST, FAST), (*(step for step in STEPS if step < top), top), readers or MOST)
 
 
-def measure(size: Size, rounds: int, parts: Collection[str] = PARTS) -> Figures:
-    kinds = dict(databases.each())
+def measure(
+    size: Size, rounds: int, parts: Collection[str] = PARTS, among: Collection[str] = databases.KINDS
+) -> Figures:
+    kinds = dict(databases.each(among))
     with sinks.sink() as sink:
         figures = Figures(notes=_notes(size, sink, kinds))
         for name, prefix in PREFIXES.items():
@@ -85,5 +87,5 @@ def _notes(size: Size, sink: Sink, kinds: Collection[str]) -> list[str]:
     if sinks.tool("smtp-source") is None:
         notes.append("smtp-source (Debian's package postfix) is missing here, so nothing is compared with it.")
     if "postgresql" not in kinds:
-        notes.append("PostgreSQL's server is missing here, so only SQLite was measured.")
+        notes.append("PostgreSQL's server is missing here, or was not wanted, so only SQLite was measured.")
     return notes

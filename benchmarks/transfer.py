@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks import databases, houses
@@ -33,9 +34,9 @@ NOTE = (
 SUPPRESSED_IN_100 = 5
 
 
-def measure(readers: int) -> Figures:
+def measure(readers: int, among: Collection[str] = databases.KINDS) -> Figures:
     figures = Figures(notes=[NOTE.format(readers=readers)])
-    for name, url in databases.each():
+    for name, url in databases.each(among):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "readers.csv"
             _write(file, readers)
