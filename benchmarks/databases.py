@@ -14,7 +14,6 @@ from tests.support import postgres
 ADVISED = "-c shared_buffers=1GB -c max_wal_size=4GB"
 """As docs/delivery.md advises for many readers."""
 
-
 KINDS = ("sqlite", "postgresql")
 
 
