@@ -1,7 +1,8 @@
 """Imports at work: a file's rows are taken a thousand at a time, by one holder, until it is over or has to wait.
 
 A batch and how far the file has been read are one transaction, so whatever is killed at whatever moment takes nobody
-twice and forgets nobody. The dry run is the same, but for the taking.
+twice and forgets nobody. On PostgreSQL several batches are worked on at a time, and their transactions end in the order
+of the file. The dry run is the same, but for the taking.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
@@ -18,7 +19,6 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from newsletter.foundation import audit, leases
-from newsletter.foundation.ahead import ahead
 from newsletter.foundation.audit import SYSTEM
 from newsletter.foundation.clock import Clock
 from newsletter.foundation.database import (
@@ -27,11 +27,11 @@ from newsletter.foundation.database import (
     db,
     locked,
     look_at,
-    one_at_a_time,
     plan_once,
     recordset,
     transaction,
 )
+from newsletter.foundation.lanes import Turn, in_lanes
 from newsletter.foundation.secrets import Keys
 from newsletter.subscribers import sifting, taking, uploading
 from newsletter.subscribers.import_models import (
@@ -52,6 +52,10 @@ from newsletter.subscribers.tables import Place, Row, rows
 BATCH = 1000
 BATCH_OF_FILE = 250
 """On SQLite, where nobody else writes meanwhile."""
+
+LANES = 3
+PATIENCE_SECONDS = 1.0
+"""How long a batch that is done waits for those before it. It takes much less unless they wait for one another."""
 
 SLICE_SECONDS = 5.0
 """How long an import is worked on without looking round; a scheduler that is asked to stop waits so long at most."""
@@ -101,11 +105,12 @@ def work(
     seen = 0
     try:
         _sweep(id)
-        for batch in _Work(id, holder, clock, keys).batches():
-            seen += batch
-            progress(an_import(id))
-            if clock.steady() >= until:
-                break
+        with closing(_Work(id, holder, clock, keys).batches()) as batches:
+            for batch in batches:
+                seen += batch
+                progress(an_import(id))
+                if clock.steady() >= until:
+                    break
     finally:
         _release(id, holder)
     return seen
@@ -154,59 +159,73 @@ class _Work:
     def __init__(self, id: int, holder: str, clock: Clock, keys: Keys) -> None:
         self._id, self._holder, self._clock, self._keys = id, holder, clock, keys
 
-    def batches(self) -> Iterator[int]:
+    def batches(self) -> Generator[int, None, None]:
         """After each batch that was taken, how many rows it had."""
         one = an_import(self._id)
         if one.state not in AT_WORK:
             return
-        place, far = Place(one.octet, one.line), db.engine.dialect.name == "postgresql"
-        make = _Reading(one, place, self._clock.now(), self._keys).batches
-        # PostgreSQL works in another process, and the next rows can be read meanwhile.
-        with closing(ahead(make) if far else make()) as batches:
-            for batch in batches:
-                began = self._clock.steady()
-                if not self._take(batch, place):
+        batches = _Reading(one, self._clock.now(), self._keys).batches()
+        with closing(in_lanes(batches, self._take, _lanes(one))) as taken:
+            for rows_of_it in taken:
+                if rows_of_it is None:
                     return
-                place = batch.after
-                yield len(batch.rows)
+                yield rows_of_it
                 if self._waits():
                     return
-                if not far:  # let others write
-                    time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
 
     def _waits(self) -> bool:
         until = an_import(self._id).next_at
         return until is not None and until > self._clock.now()
 
-    def _take(self, batch: _Batch, place: Place) -> bool:
-        """False when it is not ours to take any more."""
+    def _take(self, batch: _Batch, turn: Turn) -> int | None:
+        """How many rows were looked at; None when it is not ours to take any more."""
+        began = self._clock.steady()
+        try:
+            self._take_at_once(batch, turn)
+        except (taking.Overtaken, _Waited):
+            turn.comes()
+            return self._take(batch, turn)
+        except _NotOurs:
+            return None
+        if db.engine.dialect.name == "sqlite":  # let others write
+            time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
+        return len(batch.rows)
+
+    def _take_at_once(self, batch: _Batch, turn: Turn) -> None:
+        """In one transaction. Other lanes are at theirs meanwhile, and only how far the file has been read is written
+        one after the other. Raises Overtaken, _Waited, _NotOurs."""
         now = self._clock.now()
         with transaction():
-            one_at_a_time("imports")
             plan_once()
-            one = locked(Import, self._id)
-            if one is None or one.holder != self._holder or one.state not in AT_WORK:
-                return False
-            if (one.octet, one.line) != place:
-                return False
+            one = self._mine(db.session.get(Import, self._id))
             sifted = sifting.sift(batch.rows, one)
-            taken = [person for person, outcome in sifted.people if outcome is Outcome.TAKEN]
-            if taken and one.state is ImportState.RUNNING:
-                self._bring(taken, batch, one, now)
+            if one.state is ImportState.RUNNING:
+                self._bring(sifted, batch, one, now)
+            if not turn.comes(PATIENCE_SECONDS):
+                raise _Waited
+            one = self._mine(locked(Import, self._id, referable=True))
+            if (one.octet, one.line) != batch.before:
+                raise _NotOurs
             self._refuse(sifted, one)
             self._move(one, sifted, batch.after, now)
             if batch.is_last:
                 _end(one, now)
-        return True
 
-    def _bring(self, taken: list[sifting.Person], batch: _Batch, one: Import, now: datetime) -> None:
+    def _mine(self, one: Import | None) -> Import:
+        if one is None or one.holder != self._holder or one.state not in AT_WORK:
+            raise _NotOurs
+        return one
+
+    def _bring(self, sifted: sifting.Sifted, batch: _Batch, one: Import, now: datetime) -> None:
+        taken = [person for person, outcome in sifted.people if outcome is Outcome.TAKEN]
         if one.mode is ImportMode.ASK:
             taking.ask(taken, one, now, self._keys)
-            one.next_at = now + timedelta(hours=len(taken) / one.an_hour)
-        else:
-            written = [batch.written[each.address_hash] for each in taken]
-            taking.subscribe(written, {each.slot_id for each in taken}, one, one.started_at or now)
-            _look_at_times(one.count(Outcome.TAKEN), len(taken))
+        elif taken:
+            fresh, known = (
+                [batch.written[each.address_hash] for each in taken if (each.normalised in sifted.known) is so]
+                for so in (False, True)
+            )
+            taking.subscribe(fresh, known, {each.slot_id for each in taken}, one, one.started_at or now)
 
     def _refuse(self, sifted: sifting.Sifted, one: Import) -> None:
         found = [(person.row, outcome) for person, outcome in sifted.people if outcome not in GOOD]
@@ -220,9 +239,23 @@ class _Work:
 
     def _move(self, one: Import, sifted: sifting.Sifted, after: Place, now: datetime) -> None:
         outcomes = [outcome for _, outcome in [*sifted.people, *sifted.refused]]
+        before = one.count(Outcome.TAKEN)
         one.counts = dict(Counter(one.counts) + Counter(outcome.value for outcome in outcomes))
         one.octet, one.line = after
         one.leased_until = now + LIFE
+        more = one.count(Outcome.TAKEN) - before
+        if sifting.is_at_once(one):
+            _look_at_times(before, more)
+        elif one.state is ImportState.RUNNING:
+            one.next_at = now + timedelta(hours=more / one.an_hour)
+
+
+class _Waited(Exception):
+    """Those before it do not come to an end. Perhaps they wait for what this one holds, so it lets go."""
+
+
+class _NotOurs(Exception):
+    """Somebody else holds the import, or it is over."""
 
 
 @Prepared
@@ -233,11 +266,12 @@ def _insert_refusals(dialect: str) -> sa.Executable:
 
 
 class _Batch(NamedTuple):
-    """Some rows, what they say, and where the next one begins. `written` are people by their hashes, where they are
-    taken at once; of who stands there twice, the first."""
+    """Some rows, what they say, and where they and the next ones begin. `written` are people by their hashes, where
+    they are taken at once; of who stands there twice, the first."""
 
     rows: list[sifting.Person | tuple[Row, Outcome]]
     written: dict[str, taking.Written]
+    before: Place
     after: Place
     is_last: bool
 
@@ -245,10 +279,10 @@ class _Batch(NamedTuple):
 class _Reading:
     """A file's rows from a place on, as people."""
 
-    def __init__(self, one: Import, place: Place, now: datetime, keys: Keys) -> None:
+    def __init__(self, one: Import, now: datetime, keys: Keys) -> None:
         self._reader, self._size = sifting.Reader(one, now, keys), _size(one)
-        self._id, self._shape, self._place = one.id, uploading.shape_of(one), place
-        self._has_names = place.octet == 0 and one.has_names
+        self._id, self._shape, self._place = one.id, uploading.shape_of(one), Place(one.octet, one.line)
+        self._has_names = one.octet == 0 and one.has_names
         self._writing = taking.Writing(one, now, db.engine.dialect.name) if sifting.is_at_once(one) else None
 
     def batches(self) -> Generator[_Batch, None, None]:
@@ -260,9 +294,9 @@ class _Reading:
         while not is_last:
             some = list(islice(table, self._size))
             is_last = len(some) < self._size
-            place = some[-1].after if some else place
+            before, place = place, some[-1].after if some else place
             read = [self._reader.read(row) for row in some]
-            yield _Batch(read, self._written(read), place, is_last)
+            yield _Batch(read, self._written(read), before, place, is_last)
 
     def _written(self, read: list[sifting.Person | tuple[Row, Outcome]]) -> dict[str, taking.Written]:
         if self._writing is None:
@@ -273,9 +307,18 @@ class _Reading:
 
 def _size(one: Import) -> int:
     """So many rows a batch; of those who are asked, what may go out in a minute."""
-    if one.state is ImportState.RUNNING and one.mode is ImportMode.ASK:
+    if _is_slow(one):
         return max(1, one.an_hour // 60)
     return BATCH if db.engine.dialect.name == "postgresql" else BATCH_OF_FILE
+
+
+def _lanes(one: Import) -> int:
+    """SQLite has one writer at a time."""
+    return 1 if _is_slow(one) or db.engine.dialect.name == "sqlite" else LANES
+
+
+def _is_slow(one: Import) -> bool:
+    return one.state is ImportState.RUNNING and one.mode is ImportMode.ASK
 
 
 def _look_at_times(before: int, more: int) -> None:

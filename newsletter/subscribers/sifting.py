@@ -6,7 +6,7 @@ Staff, imports and code lift nothing (DESIGN.md, rule 14), so every reason on th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -68,10 +68,12 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True)
 class Sifted:
-    """A batch, each row with what becomes of it."""
+    """A batch, each row with what becomes of it. `known` are normalised addresses of who reads any newsletter, or
+    did."""
 
     people: Sequence[tuple[Person, Outcome]]
     refused: Sequence[tuple[Row, Outcome]]
+    known: Collection[str] = ()
 
 
 class Reader:
@@ -147,11 +149,11 @@ class _Slots:
     one."""
 
     def __init__(self, published: Newsletter, usual: int | None, now: datetime) -> None:
-        self._slots = sorted(published.slots, key=lambda one: not one.is_default)
-        self._usual = usual if usual in {one.id for one in self._slots} else published.default_slot.id
-        self._known = {f"{one.local_time:%H:%M} {one.zone}".lower(): one.id for one in self._slots}
-        self._known |= {one.label.lower(): one.id for one in self._slots}
-        self._zones = [one.zone for one in self._slots]
+        slots = sorted(published.slots, key=lambda one: not one.is_default)
+        self._usual = usual if usual in {one.id for one in slots} else published.default_slot.id
+        self._known = {f"{one.local_time:%H:%M} {one.zone}".lower(): one.id for one in slots}
+        self._known |= {one.label.lower(): one.id for one in slots}
+        self._zones, self._ids = [one.zone for one in slots], [one.id for one in slots]
         self._now = now
 
     def meant(self, text: str) -> int:
@@ -160,7 +162,7 @@ class _Slots:
         if (known := self._known.get(text.lower())) is not None:
             return known
         nearest = calendar.nearest_zone(text, self._zones, self._now)
-        return self._usual if nearest is None else self._slots[nearest].id
+        return self._usual if nearest is None else self._ids[nearest]
 
 
 def sift(rows: Sequence[Person | tuple[Row, Outcome]], one: Import) -> Sifted:
@@ -173,7 +175,7 @@ def sift(rows: Sequence[Person | tuple[Row, Outcome]], one: Import) -> Sifted:
     facts = _facts(list(first.values()), one)
     outcomes = {hashed: facts.outcome(each) for hashed, each in first.items()}
     outcomes |= _doubled([hashed for hashed, outcome in outcomes.items() if outcome is Outcome.TAKEN], one)
-    return Sifted([(each, _of(each, first, outcomes)) for each in people], refused)
+    return Sifted([(each, _of(each, first, outcomes)) for each in people], refused, facts.reading.keys())
 
 
 def _of(each: Person, first: Mapping[str, Person], outcomes: Mapping[str, Outcome]) -> Outcome:

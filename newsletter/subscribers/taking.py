@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from newsletter.foundation.database import Prepared, db, insert_into, recordset
+from newsletter.foundation.database import Prepared, db, recordset, violated
 from newsletter.foundation.secrets import Keys
 from newsletter.newsletters.models import lock_slot
 from newsletter.subscribers import signing_up
@@ -27,6 +27,10 @@ from newsletter.subscribers.models import (
 )
 from newsletter.subscribers.sifting import Person, mark
 from newsletter.subscribers.signing_up import Wishes
+
+
+class Overtaken(Exception):
+    """Some of them became readers since they were looked at."""
 
 
 class Written(NamedTuple):
@@ -66,6 +70,7 @@ class Writing:
 
 _quoted = json.encoder.encode_basestring_ascii
 READER = ("address", "normalised", "address_hash", "language")
+ONCE = ("uq_subscribers_normalised", "uq_subscriptions_subscriber_id_newsletter_id")
 
 
 def note(given: str, mark: str, proof: str) -> str:
@@ -73,18 +78,32 @@ def note(given: str, mark: str, proof: str) -> str:
     return f"{mark} {f'given {given}' if given else 'date not given'}; {proof}".removesuffix("; ")[:300]
 
 
-def subscribe(people: Sequence[Written], slot_ids: Collection[int], one: Import, now: datetime) -> None:
-    """They read from now on, in the caller's transaction. They get no welcome, for to them nothing has begun.
+def subscribe(
+    fresh: Sequence[Written], known: Sequence[Written], slot_ids: Collection[int], one: Import, now: datetime
+) -> None:
+    """They read from now on, in the caller's transaction; those who are `known` are readers of something already. They
+    get no welcome, for to them nothing has begun.
 
-    Readers come before the slots' locks, as when somebody confirms, so that the two never wait for each other.
+    Readers come before the slots' locks, as when somebody confirms, so that the two never wait for each other. Raises
+    Overtaken; the transaction is to be rolled back then.
     """
-    on = db.session.connection()
-    readers, subscriptions, consents = (f"[{','.join(some)}]" for some in zip(*people, strict=True))
-    _insert_readers(on, now=now, given=readers)
-    for slot_id in sorted(slot_ids):
-        lock_slot(slot_id, shared=True)
-    _insert_subscriptions(on, newsletter_id=one.newsletter_id, now=now, given=subscriptions)
-    _insert_consent(on, newsletter_id=one.newsletter_id, by=one.by, given=consents)
+    on, people = db.session.connection(), [*fresh, *known]
+    try:
+        if fresh:
+            _insert_readers(on, now=now, given=_listed(each.reader for each in fresh))
+        for slot_id in sorted(slot_ids):
+            lock_slot(slot_id, shared=True)
+        given = _listed(each.subscription for each in people)
+        _insert_subscriptions(on, newsletter_id=one.newsletter_id, now=now, given=given)
+    except sa.exc.IntegrityError as error:
+        if any(violated(error, constraint) for constraint in ONCE):
+            raise Overtaken from error
+        raise
+    _insert_consent(on, newsletter_id=one.newsletter_id, by=one.by, given=_listed(each.consent for each in people))
+
+
+def _listed(objects: Iterable[str]) -> str:
+    return f"[{','.join(objects)}]"
 
 
 @Prepared
@@ -92,8 +111,8 @@ def _insert_readers(dialect: str) -> sa.Executable:
     """Always in the same order, so that two who do so wait for each other and not in a circle."""
     given = recordset(dialect, "given", **dict.fromkeys(READER, sa.String()))
     columns = [*(given.c[name] for name in READER), sa.bindparam("now", type_=Subscriber.created_at.type)]
-    rows = sa.select(*columns).where(sa.true()).order_by(given.c.normalised)
-    return insert_into(Subscriber).from_select([*READER, "created_at"], rows).on_conflict_do_nothing()
+    rows = sa.select(*columns).order_by(given.c.normalised)
+    return sa.insert(Subscriber).from_select([*READER, "created_at"], rows)
 
 
 @Prepared
@@ -110,8 +129,7 @@ def _insert_subscriptions(dialect: str) -> sa.Executable:
         "origin": sa.literal(SubscriptionOrigin.IMPORT.value),
     }
     rows = sa.select(*columns.values()).join_from(given, Subscriber, Subscriber.normalised == given.c.normalised)
-    made = insert_into(Subscription).from_select(list(columns), rows.where(sa.true()).order_by(Subscriber.id))
-    return made.on_conflict_do_nothing()
+    return sa.insert(Subscription).from_select(list(columns), rows.order_by(Subscriber.id))
 
 
 @Prepared

@@ -421,6 +421,22 @@ def test_two_files_of_the_same_people_at_once_take_each_once(either_house: House
     assert readers(house) == many(100)
 
 
+@pytest.mark.parametrize("other_way_round", [False, True])
+def test_who_stands_in_one_part_and_in_the_next_comes_once(
+    either_house: House, small: None, other_way_round: bool
+) -> None:
+    """Where several are worked on at a time, the one waits for the other, or they for one another."""
+    house = either_house
+    newsroom.found(house)
+    again = many(10)[::-1] if other_way_round else many(10)
+    id = uploaded(house, table(*many(10), *again, *many(20)))
+    assert check(house, id) == {"taken": 20, "doubled": 20}
+    start(house, id)
+    assert work(house, id) == {"taken": 20, "doubled": 20}
+    assert readers(house) == many(20)
+    assert {len(story_of(house, one)) for one in many(20)} == {1}
+
+
 def test_a_cancelled_import_takes_nobody_more_and_who_was_taken_stays(house: House, small: None) -> None:
     newsroom.found(house)
     id = uploaded(house, table(*many(50)))
