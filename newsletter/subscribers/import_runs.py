@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -180,6 +180,8 @@ class _Work:
     def _take(self, batch: _Batch, turn: Turn) -> int | None:
         """How many rows were looked at; None when it is not ours to take any more."""
         began = self._clock.steady()
+        if batch.repeats:
+            turn.comes()
         try:
             self._take_at_once(batch, turn)
         except (taking.Overtaken, _Waited):
@@ -192,22 +194,25 @@ class _Work:
         return len(batch.rows)
 
     def _take_at_once(self, batch: _Batch, turn: Turn) -> None:
-        """In one transaction. Other lanes are at theirs meanwhile, and only how far the file has been read is written
-        one after the other. Raises Overtaken, _Waited, _NotOurs."""
+        """In one transaction; before its turn other lanes are at theirs, too. Raises Overtaken, _Waited, _NotOurs."""
         now = self._clock.now()
         with transaction():
             plan_once()
             one = self._mine(db.session.get(Import, self._id))
             sifted = sifting.sift(batch.rows, one)
-            if one.state is ImportState.RUNNING:
-                self._bring(sifted, batch, one, now)
+            if sifting.is_at_once(one):
+                _subscribe(sifted, batch, one, now)
             if not turn.comes(PATIENCE_SECONDS):
                 raise _Waited
             one = self._mine(locked(Import, self._id, referable=True))
             if (one.octet, one.line) != batch.before:
                 raise _NotOurs
-            self._refuse(sifted, one)
-            self._move(one, sifted, batch.after, now)
+            if not sifting.is_at_once(one):
+                sifted = sifting.once_each(sifted, one)
+            if _is_slow(one):
+                taking.ask(sifted.taken, one, now, self._keys)
+            _refuse(sifted, one)
+            _move(one, sifted, batch.after, now)
             if batch.is_last:
                 _end(one, now)
 
@@ -216,42 +221,41 @@ class _Work:
             raise _NotOurs
         return one
 
-    def _bring(self, sifted: sifting.Sifted, batch: _Batch, one: Import, now: datetime) -> None:
-        taken = [person for person, outcome in sifted.people if outcome is Outcome.TAKEN]
-        if one.mode is ImportMode.ASK:
-            taking.ask(taken, one, now, self._keys)
-        elif taken:
-            fresh, known = (
-                [batch.written[each.address_hash] for each in taken if (each.normalised in sifted.known) is so]
-                for so in (False, True)
-            )
-            taking.subscribe(fresh, known, {each.slot_id for each in taken}, one, one.started_at or now)
 
-    def _refuse(self, sifted: sifting.Sifted, one: Import) -> None:
-        found = [(person.row, outcome) for person, outcome in sifted.people if outcome not in GOOD]
-        room = max(0, REFUSALS_KEPT - one.not_taken)
-        refused = [
-            {"line": row.line, "octet": row.octet, "outcome": outcome.value}
-            for row, outcome in [*found, *sifted.refused][:room]
-        ]
-        if refused:
-            _insert_refusals(db.session.connection(), import_id=one.id, given=json.dumps(refused))
+def _subscribe(sifted: sifting.Sifted, batch: _Batch, one: Import, now: datetime) -> None:
+    if taken := sifted.taken:
+        fresh, known = (
+            [batch.written[each.address_hash] for each in taken if (each.normalised in sifted.known) is so]
+            for so in (False, True)
+        )
+        taking.subscribe(fresh, known, {each.slot_id for each in taken}, one, one.started_at or now)
 
-    def _move(self, one: Import, sifted: sifting.Sifted, after: Place, now: datetime) -> None:
-        outcomes = [outcome for _, outcome in [*sifted.people, *sifted.refused]]
-        before = one.count(Outcome.TAKEN)
-        one.counts = dict(Counter(one.counts) + Counter(outcome.value for outcome in outcomes))
-        one.octet, one.line = after
-        one.leased_until = now + LIFE
-        more = one.count(Outcome.TAKEN) - before
-        if sifting.is_at_once(one):
-            _look_at_times(before, more)
-        elif one.state is ImportState.RUNNING:
-            one.next_at = now + timedelta(hours=more / one.an_hour)
+
+def _refuse(sifted: sifting.Sifted, one: Import) -> None:
+    found = [(person.row, outcome) for person, outcome in sifted.people if outcome not in GOOD]
+    room = max(0, REFUSALS_KEPT - one.not_taken)
+    refused = [
+        {"line": row.line, "octet": row.octet, "outcome": outcome.value}
+        for row, outcome in [*found, *sifted.refused][:room]
+    ]
+    if refused:
+        _insert_refusals(db.session.connection(), import_id=one.id, given=json.dumps(refused))
+
+
+def _move(one: Import, sifted: sifting.Sifted, after: Place, now: datetime) -> None:
+    outcomes = Counter(outcome.value for _, outcome in [*sifted.people, *sifted.refused])
+    before, more = one.count(Outcome.TAKEN), outcomes[Outcome.TAKEN]
+    one.counts = dict(Counter(one.counts) + outcomes)
+    one.octet, one.line = after
+    one.leased_until = now + LIFE
+    if sifting.is_at_once(one):
+        _look_at_times(before, more)
+    elif _is_slow(one):
+        one.next_at = now + timedelta(hours=more / one.an_hour)
 
 
 class _Waited(Exception):
-    """Those before it do not come to an end. Perhaps they wait for what this one holds, so it lets go."""
+    """Those before it do not come to an end. Perhaps they wait for somebody who waits for this one, so it lets go."""
 
 
 class _NotOurs(Exception):
@@ -267,12 +271,13 @@ def _insert_refusals(dialect: str) -> sa.Executable:
 
 class _Batch(NamedTuple):
     """Some rows, what they say, and where they and the next ones begin. `written` are people by their hashes, where
-    they are taken at once; of who stands there twice, the first."""
+    they are taken at once; of who stands there twice, the first. `repeats`: somebody stands in one just before, too."""
 
     rows: list[sifting.Person | tuple[Row, Outcome]]
     written: dict[str, taking.Written]
     before: Place
     after: Place
+    repeats: bool
     is_last: bool
 
 
@@ -291,18 +296,22 @@ class _Reading:
         if self._has_names:
             next(table, None)
         place, is_last = self._place, False
+        lately: deque[set[str]] = deque(maxlen=LANES - 1)
         while not is_last:
             some = list(islice(table, self._size))
             is_last = len(some) < self._size
             before, place = place, some[-1].after if some else place
             read = [self._reader.read(row) for row in some]
-            yield _Batch(read, self._written(read), before, place, is_last)
+            people = [one for one in read if isinstance(one, sifting.Person)]
+            hashes = {each.address_hash for each in people}
+            repeats = not all(hashes.isdisjoint(others) for others in lately)
+            lately.append(hashes)
+            yield _Batch(read, self._written(people), before, place, repeats, is_last)
 
-    def _written(self, read: list[sifting.Person | tuple[Row, Outcome]]) -> dict[str, taking.Written]:
+    def _written(self, people: list[sifting.Person]) -> dict[str, taking.Written]:
         if self._writing is None:
             return {}
-        people = (one for one in reversed(read) if isinstance(one, sifting.Person))
-        return {each.address_hash: self._writing.of(each) for each in people}
+        return {each.address_hash: self._writing.of(each) for each in reversed(people)}
 
 
 def _size(one: Import) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -74,6 +74,10 @@ class Sifted:
     people: Sequence[tuple[Person, Outcome]]
     refused: Sequence[tuple[Row, Outcome]]
     known: Collection[str] = ()
+
+    @property
+    def taken(self) -> list[Person]:
+        return [person for person, outcome in self.people if outcome is Outcome.TAKEN]
 
 
 class Reader:
@@ -174,7 +178,6 @@ def sift(rows: Sequence[Person | tuple[Row, Outcome]], one: Import) -> Sifted:
         return Sifted([], refused)
     facts = _facts(list(first.values()), one)
     outcomes = {hashed: facts.outcome(each) for hashed, each in first.items()}
-    outcomes |= _doubled([hashed for hashed, outcome in outcomes.items() if outcome is Outcome.TAKEN], one)
     return Sifted([(each, _of(each, first, outcomes)) for each in people], refused, facts.reading.keys())
 
 
@@ -184,13 +187,20 @@ def _of(each: Person, first: Mapping[str, Person], outcomes: Mapping[str, Outcom
     return Outcome.DOUBLED if outcome is Outcome.TAKEN and first[each.address_hash] is not each else outcome
 
 
-def _doubled(hashes: Sequence[str], one: Import) -> dict[str, Outcome]:
-    """Those of whom an earlier batch had the first. Who is made a reader at once is known by that."""
-    if is_at_once(one) or not hashes:
-        return {}
+def once_each(sifted: Sifted, one: Import) -> Sifted:
+    """Without those of whom an earlier batch had the first, in the caller's transaction. Who is made a reader at once
+    is known by that; this is for the others."""
+    hashes = [each.address_hash for each in sifted.taken]
+    if not hashes:
+        return sifted
     given = json.dumps([hashed[:DIGEST] for hashed in hashes])
     fresh = {row.digest for row in _mark_seen(db.session.connection(), import_id=one.id, given=given)}
-    return {hashed: Outcome.DOUBLED for hashed in hashes if hashed[:DIGEST] not in fresh}
+    doubled = {hashed for hashed in hashes if hashed[:DIGEST] not in fresh}
+    people = [
+        (each, Outcome.DOUBLED if outcome is Outcome.TAKEN and each.address_hash in doubled else outcome)
+        for each, outcome in sifted.people
+    ]
+    return replace(sifted, people=people)
 
 
 DIGEST = 24

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -27,7 +29,7 @@ from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.import_models import Import, ImportMode, ImportPart, ImportSeen, Outcome, an_import
 from newsletter.subscribers.importing import ImportNotNow
 from newsletter.subscribers.models import ConsentKind, Subscriber, Subscription, subscriber_at
-from tests.conftest import House
+from tests.conftest import BuildHouse, House
 from tests.integration.subscribers import (
     ANN,
     became_reader,
@@ -339,7 +341,7 @@ def test_what_fails_in_the_middle_of_a_batch_takes_nobody_of_it(
     check(house, id)
     start(house, id)
     steps(house, id, 2)
-    monkeypatch.setattr(import_runs._Work, "_move", lambda *given: 1 / 0)
+    monkeypatch.setattr(import_runs, "_move", lambda *given: 1 / 0)
     house.later(minutes=2)
     with house.app.app_context(), pytest.raises(ZeroDivisionError):
         import_runs.work(id, "another", house.clock, house.keys)
@@ -425,7 +427,7 @@ def test_two_files_of_the_same_people_at_once_take_each_once(either_house: House
 def test_who_stands_in_one_part_and_in_the_next_comes_once(
     either_house: House, small: None, other_way_round: bool
 ) -> None:
-    """Where several are worked on at a time, the one waits for the other, or they for one another."""
+    """Where several parts are worked on at a time, the next waits for the one before."""
     house = either_house
     newsroom.found(house)
     again = many(10)[::-1] if other_way_round else many(10)
@@ -435,6 +437,40 @@ def test_who_stands_in_one_part_and_in_the_next_comes_once(
     assert work(house, id) == {"taken": 20, "doubled": 20}
     assert readers(house) == many(20)
     assert {len(story_of(house, one)) for one in many(20)} == {1}
+
+
+@pytest.mark.postgresql
+def test_a_part_lets_go_when_somebody_waits_for_it_for_whom_the_part_before_waits(
+    build_house: BuildHouse, postgres_url: str, small: None
+) -> None:
+    """Nobody but the import could see that all three wait in a circle."""
+    house = build_house(postgres_url)
+    newsroom.found(house)
+    newsroom.found(house, "ridge-courier").readers("r13@example.org", "r3@example.org")
+    id = uploaded(house, table(*many(20)), slug="morning-post")
+    check(house, id)
+    start(house, id)
+    address = postgres_url.replace("+psycopg", "")
+    with psycopg.connect(address) as staff, psycopg.connect(address, autocommit=True) as looking:
+        staff.execute(KEPT, ["r13@example.org"])
+        with ThreadPoolExecutor(1) as pool:
+            importing = pool.submit(work, house, id)
+            while not is_kept(looking, "r3@example.org"):
+                assert not importing.done(), importing.result()
+            staff.execute(KEPT, ["r3@example.org"])
+            staff.commit()
+            assert importing.result() == {"taken": 20}
+
+
+KEPT = "SELECT id FROM subscribers WHERE normalised = %s FOR UPDATE"
+
+
+def is_kept(connection: psycopg.Connection, address: str) -> bool:
+    try:
+        connection.execute(f"{KEPT} NOWAIT", [address])
+    except psycopg.errors.LockNotAvailable:
+        return True
+    return False
 
 
 def test_a_cancelled_import_takes_nobody_more_and_who_was_taken_stays(house: House, small: None) -> None:
