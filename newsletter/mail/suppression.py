@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.foundation.database import Base, db, one_at_a_time, words
+from newsletter.foundation.database import Base, Prepared, db, one_at_a_time, texts, words
 
 
 class SuppressionReason(StrEnum):
@@ -42,6 +43,22 @@ class Suppression(Base):
 def reasons(address_hash: str) -> set[SuppressionReason]:
     """Why the address may not be mailed; empty when it may."""
     return set(db.session.scalars(sa.select(Suppression.reason).where(Suppression.address_hash == address_hash)))
+
+
+def reasons_of(address_hashes: Collection[str]) -> dict[str, set[SuppressionReason]]:
+    """Why those of these addresses may not be mailed that may not; for thousands at once."""
+    found: dict[str, set[SuppressionReason]] = {}
+    for row in _reasons_of(db.session.connection(), given=json.dumps([*address_hashes])):
+        found.setdefault(row.address_hash, set()).add(row.reason)
+    return found
+
+
+@Prepared
+def _reasons_of(dialect: str) -> sa.Executable:
+    given = texts(dialect, "given")
+    return sa.select(Suppression.address_hash, Suppression.reason).join_from(
+        given, Suppression, Suppression.address_hash == given.c.text
+    )
 
 
 def suppress(address_hash: str, reason: SuppressionReason, now: datetime, note: str = "") -> bool:

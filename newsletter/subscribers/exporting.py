@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
 from newsletter.foundation import audit
 from newsletter.foundation.audit import Actor
-from newsletter.foundation.database import db, transaction
-from newsletter.mail.suppression import Suppression, SuppressionReason
+from newsletter.foundation.database import Prepared, db, texts, transaction
+from newsletter.mail import suppression
+from newsletter.mail.suppression import SuppressionReason
 from newsletter.newsletters.models import Newsletter, Slot
 from newsletter.subscribers import segments
 from newsletter.subscribers.models import ConsentEvent, ConsentKind, Subscriber, Subscription, SubscriptionState
 from newsletter.subscribers.segments import Condition
 
 BATCH = 1000
+NONE = "[]"
+"""As the database keeps a list in which nobody stands; to take each apart would take longer than all the rest."""
 
 COLUMNS = (
     "email",
@@ -71,7 +76,7 @@ def _wanted(whom: Whom, now: datetime) -> sa.Select[Any]:
             Subscription.id,
             Subscriber.address,
             Subscriber.address_hash,
-            Subscriber.former_hashes,
+            sa.cast(Subscriber.former_hashes, sa.Text).label("former"),
             Subscriber.language,
             Subscription.newsletter_id,
             Subscription.slot_id,
@@ -104,23 +109,11 @@ class _Facts:
 
     def __init__(self, rows: Sequence[sa.Row[Any]]) -> None:
         hashes = [row.address_hash for row in rows]
-        former = [one for row in rows for one in row.former_hashes]
-        suppressed = sa.select(Suppression.address_hash, Suppression.reason).where(Suppression.address_hash.in_(hashes))
-        self._reasons: dict[str, set[SuppressionReason]] = {}
-        for hashed, reason in db.session.execute(suppressed):
-            self._reasons.setdefault(hashed, set()).add(reason)
-        agreed = (
-            sa.select(
-                ConsentEvent.address_hash,
-                ConsentEvent.newsletter_id,
-                ConsentEvent.at,
-                ConsentEvent.page_url,
-                ConsentEvent.note,
-            )
-            .where(ConsentEvent.address_hash.in_([*hashes, *former]), ConsentEvent.kind.in_(AGREED))
-            .order_by(ConsentEvent.at, ConsentEvent.id)
-        )
-        self._agreed = {(row.address_hash, row.newsletter_id): row for row in db.session.execute(agreed)}
+        self._former = {row.address_hash: json.loads(row.former) for row in rows if row.former != NONE}
+        self._reasons = suppression.reasons_of(hashes)
+        given = json.dumps([*hashes, *chain(*self._former.values())])
+        agreed = _agreed(db.session.connection(), given=given)
+        self._agreed = {(row.address_hash, row.newsletter_id): (row.at, row.page_url, row.note) for row in agreed}
 
     def never_mailed(self, hashed: str) -> str | None:
         reasons = self._reasons.get(hashed, ())
@@ -128,10 +121,28 @@ class _Facts:
 
     def agreed(self, row: sa.Row[Any]) -> tuple[datetime, str, str]:
         """When, where and how they agreed last, perhaps by an address that they had before."""
-        for hashed in (row.address_hash, *reversed(row.former_hashes)):
+        for hashed in (row.address_hash, *reversed(self._former.get(row.address_hash, ()))):
             if (found := self._agreed.get((hashed, row.newsletter_id))) is not None:
-                return found.at, found.page_url, found.note
+                return found
         return row.confirmed_at, "", ""
+
+
+@Prepared
+def _agreed(dialect: str) -> sa.Executable:
+    """The latest last."""
+    given = texts(dialect, "given")
+    kinds = sa.or_(*(ConsentEvent.kind == kind for kind in AGREED))
+    return (
+        sa.select(
+            ConsentEvent.address_hash,
+            ConsentEvent.newsletter_id,
+            ConsentEvent.at,
+            ConsentEvent.page_url,
+            ConsentEvent.note,
+        )
+        .join_from(given, ConsentEvent, sa.and_(ConsentEvent.address_hash == given.c.text, kinds))
+        .order_by(ConsentEvent.at, ConsentEvent.id)
+    )
 
 
 def _cells(

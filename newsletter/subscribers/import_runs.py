@@ -49,7 +49,7 @@ from newsletter.subscribers.import_models import (
 from newsletter.subscribers.models import ConsentEvent, Subscriber, Subscription
 from newsletter.subscribers.tables import Place, Row, rows
 
-BATCH = 1000
+BATCH = 3000
 BATCH_OF_FILE = 250
 """On SQLite, where nobody else writes meanwhile."""
 

@@ -19,9 +19,9 @@ from newsletter.foundation.database import Prepared, db, insert_into, texts
 from newsletter.foundation.languages import LANGUAGES
 from newsletter.foundation.secrets import Keys
 from newsletter.foundation.text import one_line, without_apostrophe
-from newsletter.mail import addresses
+from newsletter.mail import addresses, suppression
 from newsletter.mail.addresses import AddressInvalid
-from newsletter.mail.suppression import Suppression, SuppressionReason
+from newsletter.mail.suppression import SuppressionReason
 from newsletter.newsletters import calendar
 from newsletter.newsletters.models import Newsletter
 from newsletter.subscribers import asking, columns, transfer, uploading
@@ -242,19 +242,20 @@ def _facts(people: Sequence[Person], one: Import) -> _Facts:
     now."""
     on = db.session.connection()
     addresses_given = json.dumps([each.normalised for each in people])
-    hashes = json.dumps([each.address_hash for each in people])
     rows = _reading(on, newsletter_id=one.newsletter_id, given=addresses_given)
     reading = {row.normalised: row.state for row in rows}
-    found: dict[str, Outcome] = {}
-    listed = {(row.address_hash, row.reason) for row in _suppressed(on, given=hashes)}
-    for reason, outcome in reversed(WHY_NOT.items()):
-        found |= {hashed: outcome for hashed, why in listed if why is reason}
-    told = [(row.kind, row.address_hash) for row in _told(on, given=hashes, mark=mark(one))]
+    hashes = [each.address_hash for each in people]
+    suppressed = {hashed: _weightiest(reasons) for hashed, reasons in suppression.reasons_of(hashes).items()}
+    told = [(row.kind, row.address_hash) for row in _told(on, given=json.dumps(hashes), mark=mark(one))]
     moved, taken = (
         frozenset(hashed for kind, hashed in told if kind is wanted)
         for wanted in (ConsentKind.CHANGED, ConsentKind.IMPORTED)
     )
-    return _Facts(reading, taken, found, moved, _blocked(people))
+    return _Facts(reading, taken, suppressed, moved, _blocked(people))
+
+
+def _weightiest(reasons: Collection[SuppressionReason]) -> Outcome:
+    return next(outcome for reason, outcome in WHY_NOT.items() if reason in reasons)
 
 
 def mark(one: Import) -> str:
@@ -273,14 +274,6 @@ def _reading(dialect: str) -> sa.Executable:
         .join_from(given, Subscriber, Subscriber.normalised == given.c.text)
         .outerjoin(Subscription, here)
         .with_for_update(read=True, of=Subscriber)
-    )
-
-
-@Prepared
-def _suppressed(dialect: str) -> sa.Executable:
-    given = texts(dialect, "given")
-    return sa.select(Suppression.address_hash, Suppression.reason).join_from(
-        given, Suppression, Suppression.address_hash == given.c.text
     )
 
 

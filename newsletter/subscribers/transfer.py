@@ -16,7 +16,7 @@ from newsletter.foundation.audit import Actor
 from newsletter.foundation.database import db, insert_into, transaction
 from newsletter.foundation.errors import NewsletterError
 from newsletter.foundation.secrets import Keys
-from newsletter.mail import addresses
+from newsletter.mail import addresses, suppression
 from newsletter.mail.addresses import AddressInvalid
 from newsletter.mail.suppression import Suppression, SuppressionReason
 from newsletter.subscribers import tables
@@ -266,16 +266,11 @@ def _take(batch: list[Row], now: datetime, done: Imported, dry: bool) -> None:
     done.known += len(batch) - len(wanted)
     hashes = {hashed for hashed, _ in wanted}
     with transaction() as session:
-        there = {
-            tuple(row)
-            for row in session.execute(
-                sa.select(Suppression.address_hash, Suppression.reason).where(Suppression.address_hash.in_(hashes))
-            )
-        }
+        there = suppression.reasons_of(hashes)
         confirmed = _confirmed(hashes)
         new = []
-        for key, row in wanted.items():
-            if key in there:
+        for (hashed, reason), row in wanted.items():
+            if reason in there.get(hashed, ()):
                 done.known += 1
             elif _is_later(row, confirmed):
                 done.later += 1

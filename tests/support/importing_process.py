@@ -19,5 +19,6 @@ def told(one: Import) -> None:
 
 
 if __name__ == "__main__":
+    import_runs.BATCH = 1000
     with assembling.ready(Path(sys.argv[1])).app_context():
         import_runs.work(int(sys.argv[2]), leases.holder_here(), the_clock(), the_keys(), progress=told)
