@@ -117,6 +117,8 @@ def _pages(readers: int) -> dict[str, Paths]:
         "search_none": _listed(lambda n: {"q": f"zz{n}qx"}),
         "search_3_letters": _listed(lambda n: {"q": _of(crowds.FIRST, n)[:3].ljust(3, ".")}),
         "filter_newsletter": _listed(lambda n: {"newsletter": crowds.PAPERS[n % 3][0], "state": _of(STATES, n)}),
+        "filter_suppressed": _listed(lambda n: {"newsletter": crowds.PAPERS[n % 2][0], "state": "suppressed"}),
+        "filter_nobody": _listed(lambda n: {"newsletter": crowds.PAPERS[2][0], "state": "suppressed"}),
         "filter_domain": _listed(lambda n: {"domain": f"old{n % 20}.example"}),
         "filter_joined": _listed(lambda n: week | {"source": _of("form embed import", n)}),
         "filter_left": _listed(lambda n: {"left_since": str(today - timedelta(days=n % 30)), "newsletter": "ridge"}),
@@ -129,7 +131,7 @@ def _pages(readers: int) -> dict[str, Paths]:
     }
 
 
-STATES = "active paused unsubscribed suppressed"
+STATES = "active paused unsubscribed"
 
 
 def _of(words: str, n: int) -> str:

@@ -318,32 +318,29 @@ def _between(
 # The answer
 
 
-NEAR = 20_000
-
-
 def readers(
     conditions: Sequence[Condition], now: datetime, among: Among, *, before: int | None = None, limit: int = 50
 ) -> Sequence[Subscriber]:
-    """The newest first, continuing below the id `before`. Raises ConditionsOutdated.
-
-    Among those that come next most questions find enough. PostgreSQL would go on through everybody, in the hope that
-    the next one is not far; but where the nearest have few, there may be nobody, so then all who are meant are found
-    in the way that is best for it.
-    """
-    where = matching(conditions, now, among)
-    newest = sa.select(Subscriber).options(sa.orm.selectinload(Subscriber.subscriptions)).order_by(Subscriber.id.desc())
+    """The newest first, continuing below the id `before`. Raises ConditionsOutdated."""
     if before is None:
         before = (db.session.scalar(sa.select(sa.func.max(Subscriber.id))) or 0) + 1
-    near = newest.where(*where, Subscriber.id < before)
-    if not where:
-        return db.session.scalars(near.limit(limit)).all()
-    found = db.session.scalars(near.where(Subscriber.id >= before - NEAR).limit(limit)).all()
-    if len(found) == limit or before <= NEAR:
-        return found
-    far = sa.select(Subscriber.id).where(*where, Subscriber.id < before - NEAR).cte("far")
+    below = [*matching(conditions, now, among), Subscriber.id < before]
+    newest = sa.select(Subscriber).options(sa.orm.selectinload(Subscriber.subscriptions)).order_by(Subscriber.id.desc())
+    state = the(InState, conditions)
+    if state is None or state.state is not ReaderState.SUPPRESSED or before <= NEAR:
+        return db.session.scalars(newest.where(*below).limit(limit)).all()
+    near = db.session.scalars(newest.where(*below, Subscriber.id >= before - NEAR).limit(limit)).all()
+    if len(near) == limit:
+        return near
+    far = sa.select(Subscriber.id).where(*below, Subscriber.id < before - NEAR).cte("far")
     far = far.prefix_with("MATERIALIZED", dialect="postgresql")
-    others = newest.where(Subscriber.id.in_(sa.select(far.c.id)))
-    return [*found, *db.session.scalars(others.limit(limit - len(found)))]
+    others = newest.where(Subscriber.id.in_(sa.select(far.c.id))).limit(limit - len(near))
+    return [*near, *db.session.scalars(others)]
+
+
+NEAR = 50_000
+"""Among so many the suppressed are looked for from the newest on. They may be nobody's readers, and PostgreSQL would go
+through all readers in the hope that the next one is suppressed; so beyond these it first finds all who are meant."""
 
 
 def count(conditions: Sequence[Condition], now: datetime, among: Among, at_most: int | None = None) -> int:
