@@ -1,4 +1,4 @@
-"""Imports at work: a file's rows are taken a thousand at a time, by one holder, until it is over or has to wait.
+"""Imports at work: a file's rows are taken batch after batch, by one holder, until it is over or has to wait.
 
 A batch and how far the file has been read are one transaction, so whatever is killed at whatever moment takes nobody
 twice and forgets nobody. On PostgreSQL several batches are worked on at a time, and their transactions end in the order
@@ -51,9 +51,11 @@ from newsletter.subscribers.tables import Place, Row, rows
 
 BATCH = 3000
 BATCH_OF_FILE = 250
-"""On SQLite, where nobody else writes meanwhile."""
+"""Rows; this many on SQLite, where nobody else writes meanwhile."""
 
 LANES = 3
+"""So many batches are worked on at a time, on PostgreSQL."""
+
 PATIENCE_SECONDS = 1.0
 """How long a batch that is done waits for those before it. It takes much less unless they wait for one another."""
 

@@ -1,4 +1,4 @@
-"""What becomes of the people of an import: readers at once, by a few statements for a thousand; or a request each."""
+"""What becomes of the people of an import: readers at once, by a few statements for a batch; or a request each."""
 
 from __future__ import annotations
 
