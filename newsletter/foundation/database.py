@@ -242,11 +242,9 @@ def _analyse(table: str) -> None:
         log.warning("PostgreSQL did not look at the table %s; it does so by itself later.", table, exc_info=True)
 
 
-def locked(table: type[Row], id: int, *, referable: bool = False) -> Row | None:
-    """The row, read afresh and nobody else's to change until the transaction ends; None when there is none. Nor may
-    rows come that refer to it, unless it is said to be `referable`."""
-    query = sa.select(table).where(sa.inspect(table).primary_key[0] == id)
-    query = query.with_for_update(of=table, key_share=referable)
+def locked(table: type[Row], id: int) -> Row | None:
+    """The row, read afresh and nobody else's to change until the transaction ends; None when there is none."""
+    query = sa.select(table).where(sa.inspect(table).primary_key[0] == id).with_for_update(of=table)
     return db.session.scalar(query.execution_options(populate_existing=True))
 
 

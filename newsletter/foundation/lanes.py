@@ -46,11 +46,13 @@ def in_lanes(pieces: Iterator[P], work: Callable[[P, Turn], R], lanes: int) -> G
         yield from line.alone()
         return
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    threads = [Thread(target=line.work, args=(app,), name="lane") for _ in range(lanes)]
+    threads: list[Thread] = []
     with _switching_often():
-        for thread in threads:
-            thread.start()
         try:
+            for _ in range(lanes):
+                thread = Thread(target=line.drive, args=(app,), name="lane")
+                thread.start()
+                threads.append(thread)
             yield from line.ends()
         finally:
             line.close()
@@ -107,7 +109,7 @@ class _Line(Generic[P, R]):
             self._closed = True
             self._changed.notify_all()
 
-    def work(self, app: Flask) -> None:
+    def drive(self, app: Flask) -> None:
         """One lane, until there are no more pieces or nobody asks for them."""
         with app.app_context(), suppress(LineClosed):
             while self._one():

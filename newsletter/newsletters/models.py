@@ -173,9 +173,11 @@ class SignUpText(Base):
 def lock_slot(slot_id: int, *, shared: bool = False) -> None:
     """Until the caller's transaction ends, nobody decides about the slot's editions but the holder.
 
-    A reader who confirms holds it `shared`, the freeze alone: nobody who confirmed before is missed (rule 8).
+    A reader who confirms holds it `shared`, the freeze alone: nobody who confirmed before is missed (rule 8). Rows that
+    refer to the slot may be written meanwhile.
     """
-    db.session.execute(sa.select(Slot.id).where(Slot.id == slot_id).with_for_update(read=shared))
+    held = sa.select(Slot.id).where(Slot.id == slot_id)
+    db.session.execute(held.with_for_update(read=shared, key_share=not shared))
 
 
 class NewsletterUnknown(NotFound):

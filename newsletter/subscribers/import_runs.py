@@ -56,8 +56,9 @@ BATCH_OF_FILE = 250
 LANES = 3
 """So many batches are worked on at a time, on PostgreSQL."""
 
-PATIENCE_SECONDS = 1.0
-"""How long a batch that is done waits for those before it. It takes much less unless they wait for one another."""
+PATIENCE_SECONDS = 5.0
+"""How long a batch that is done waits for those before it. It takes a small part of that unless they wait for one
+another, or the disk is very slow."""
 
 SLICE_SECONDS = 5.0
 """How long an import is worked on without looking round; a scheduler that is asked to stop waits so long at most."""
@@ -107,12 +108,10 @@ def work(
     seen = 0
     try:
         _sweep(id)
-        with closing(_Work(id, holder, clock, keys).batches()) as batches:
+        with closing(_Work(id, holder, clock, keys, until).batches()) as batches:
             for batch in batches:
                 seen += batch
                 progress(an_import(id))
-                if clock.steady() >= until:
-                    break
     finally:
         _release(id, holder)
     return seen
@@ -156,36 +155,48 @@ def _sweep(id: int) -> None:
 
 
 class _Work:
-    """One holder's work on an import, from where it stands."""
+    """One holder's work on an import, from where it stands; what is begun by `until` is brought to its end."""
 
-    def __init__(self, id: int, holder: str, clock: Clock, keys: Keys) -> None:
-        self._id, self._holder, self._clock, self._keys = id, holder, clock, keys
+    def __init__(self, id: int, holder: str, clock: Clock, keys: Keys, until: float) -> None:
+        self._id, self._holder, self._clock, self._keys, self._until = id, holder, clock, keys, until
 
     def batches(self) -> Generator[int, None, None]:
         """After each batch that was taken, how many rows it had."""
+        while True:
+            try:
+                yield from self._from_here()
+                return
+            except taking.SlotClosed:  # rows are read anew, for the slots that there are
+                continue
+
+    def _from_here(self) -> Generator[int, None, None]:
         one = an_import(self._id)
         if one.state not in AT_WORK:
             return
-        batches = _Reading(one, self._clock.now(), self._keys).batches()
-        with closing(in_lanes(batches, self._take, _lanes(one))) as taken:
+        batches, lanes = _Reading(one, self._clock, self._keys).batches(self._until), _lanes(one)
+        db.session.rollback()  # lanes have sessions of their own, and what they write is to be seen in this one
+        with closing(in_lanes(batches, self._take, lanes)) as taken:
             for rows_of_it in taken:
+                db.session.rollback()
                 if rows_of_it is None:
                     return
                 yield rows_of_it
                 if self._waits():
                     return
+                db.session.rollback()
 
     def _waits(self) -> bool:
         until = an_import(self._id).next_at
         return until is not None and until > self._clock.now()
 
     def _take(self, batch: _Batch, turn: Turn) -> int | None:
-        """How many rows were looked at; None when it is not ours to take any more."""
+        """How many rows were looked at; None when it is not ours to take any more. Raises SlotClosed."""
         began = self._clock.steady()
         if batch.repeats:
+            db.session.rollback()
             turn.comes()
         try:
-            self._take_at_once(batch, turn)
+            self._take_whole(batch, turn)
         except (taking.Overtaken, _Waited):
             turn.comes()
             return self._take(batch, turn)
@@ -195,8 +206,9 @@ class _Work:
             time.sleep(min(max(0.0, self._clock.steady() - began), LONGEST_PAUSE))
         return len(batch.rows)
 
-    def _take_at_once(self, batch: _Batch, turn: Turn) -> None:
-        """In one transaction; before its turn other lanes are at theirs, too. Raises Overtaken, _Waited, _NotOurs."""
+    def _take_whole(self, batch: _Batch, turn: Turn) -> None:
+        """In one transaction; before its turn other lanes are at theirs, too. Raises Overtaken, SlotClosed, _Waited,
+        _NotOurs."""
         now = self._clock.now()
         with transaction():
             plan_once()
@@ -206,10 +218,12 @@ class _Work:
                 _subscribe(sifted, batch, one, now)
             if not turn.comes(PATIENCE_SECONDS):
                 raise _Waited
-            one = self._mine(locked(Import, self._id, referable=True))
+            one = self._mine(locked(Import, self._id))
             if (one.octet, one.line) != batch.before:
                 raise _NotOurs
-            if not sifting.is_at_once(one):
+            if sifting.is_at_once(one):
+                taking.hold_slots({each.slot_id for each in sifted.taken})
+            else:
                 sifted = sifting.once_each(sifted, one)
             if _is_slow(one):
                 taking.ask(sifted.taken, one, now, self._keys)
@@ -230,7 +244,7 @@ def _subscribe(sifted: sifting.Sifted, batch: _Batch, one: Import, now: datetime
             [batch.written[each.address_hash] for each in taken if (each.normalised in sifted.known) is so]
             for so in (False, True)
         )
-        taking.subscribe(fresh, known, {each.slot_id for each in taken}, one, one.started_at or now)
+        taking.subscribe(fresh, known, one, one.started_at or now)
 
 
 def _refuse(sifted: sifting.Sifted, one: Import) -> None:
@@ -286,14 +300,15 @@ class _Batch(NamedTuple):
 class _Reading:
     """A file's rows from a place on, as people."""
 
-    def __init__(self, one: Import, now: datetime, keys: Keys) -> None:
+    def __init__(self, one: Import, clock: Clock, keys: Keys) -> None:
+        self._clock, now = clock, clock.now()
         self._reader, self._size = sifting.Reader(one, now, keys), _size(one)
         self._id, self._shape, self._place = one.id, uploading.shape_of(one), Place(one.octet, one.line)
         self._has_names = one.octet == 0 and one.has_names
         self._writing = taking.Writing(one, now, db.engine.dialect.name) if sifting.is_at_once(one) else None
 
-    def batches(self) -> Generator[_Batch, None, None]:
-        """The last one is short, or empty."""
+    def batches(self, until: float) -> Generator[_Batch, None, None]:
+        """One, and so on until then. The file's last one is short, or empty."""
         table = rows(uploading.pieces(self._id, self._place.octet), self._shape, self._place)
         if self._has_names:
             next(table, None)
@@ -309,6 +324,8 @@ class _Reading:
             repeats = not all(hashes.isdisjoint(others) for others in lately)
             lately.append(hashes)
             yield _Batch(read, self._written(people), before, place, repeats, is_last)
+            if self._clock.steady() >= until:
+                return
 
     def _written(self, people: list[sifting.Person]) -> dict[str, taking.Written]:
         if self._writing is None:

@@ -273,6 +273,7 @@ def _reading(dialect: str) -> sa.Executable:
         sa.select(Subscriber.normalised, Subscription.state)
         .join_from(given, Subscriber, Subscriber.normalised == given.c.text)
         .outerjoin(Subscription, here)
+        .order_by(Subscriber.id)  # as staff's acts on many lock them
         .with_for_update(read=True, of=Subscriber)
     )
 

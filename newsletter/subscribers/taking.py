@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from newsletter.foundation.database import Prepared, db, recordset, violated
 from newsletter.foundation.secrets import Keys
-from newsletter.newsletters.models import lock_slot
+from newsletter.newsletters.models import open_slot
 from newsletter.subscribers import signing_up
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.import_models import Import
@@ -31,6 +31,10 @@ from newsletter.subscribers.signing_up import Wishes
 
 class Overtaken(Exception):
     """Some of them became readers since they were looked at."""
+
+
+class SlotClosed(Exception):
+    """The file's rows were read for slots of which one is closed by now."""
 
 
 class Written(NamedTuple):
@@ -71,6 +75,7 @@ class Writing:
 _quoted = json.encoder.encode_basestring_ascii
 READER = ("address", "normalised", "address_hash", "language")
 ONCE = ("uq_subscribers_normalised", "uq_subscriptions_subscriber_id_newsletter_id")
+"""What says that somebody is a reader already."""
 
 
 def note(given: str, mark: str, proof: str) -> str:
@@ -78,21 +83,13 @@ def note(given: str, mark: str, proof: str) -> str:
     return f"{mark} {f'given {given}' if given else 'date not given'}; {proof}".removesuffix("; ")[:300]
 
 
-def subscribe(
-    fresh: Sequence[Written], known: Sequence[Written], slot_ids: Collection[int], one: Import, now: datetime
-) -> None:
+def subscribe(fresh: Sequence[Written], known: Sequence[Written], one: Import, now: datetime) -> None:
     """They read from now on, in the caller's transaction; those who are `known` are readers of something already. They
-    get no welcome, for to them nothing has begun.
-
-    Readers come before the slots' locks, as when somebody confirms, so that the two never wait for each other. Raises
-    Overtaken; the transaction is to be rolled back then.
-    """
+    get no welcome, for to them nothing has begun. Raises Overtaken; the transaction is to be rolled back then."""
     on, people = db.session.connection(), [*fresh, *known]
     try:
         if fresh:
             _insert_readers(on, now=now, given=_listed(each.reader for each in fresh))
-        for slot_id in sorted(slot_ids):
-            lock_slot(slot_id, shared=True)
         given = _listed(each.subscription for each in people)
         _insert_subscriptions(on, newsletter_id=one.newsletter_id, now=now, given=given)
     except sa.exc.IntegrityError as error:
@@ -100,6 +97,17 @@ def subscribe(
             raise Overtaken from error
         raise
     _insert_consent(on, newsletter_id=one.newsletter_id, by=one.by, given=_listed(each.consent for each in people))
+
+
+def hold_slots(slot_ids: Collection[int]) -> None:
+    """Make sure, until the caller's transaction ends, that nobody is in a slot that is being closed.
+
+    This comes after readers, as when somebody confirms, so that the two never wait for each other; and it comes last,
+    because who decides about the slot's editions has to wait until then. Raises SlotClosed.
+    """
+    for slot_id in sorted(slot_ids):
+        if open_slot(slot_id) != slot_id:
+            raise SlotClosed
 
 
 def _listed(objects: Iterable[str]) -> str:

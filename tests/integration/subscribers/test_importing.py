@@ -9,7 +9,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import time, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -18,12 +18,14 @@ import pytest
 import sqlalchemy as sa
 
 from newsletter import privacy, scheduling
+from newsletter.delivery import closing
 from newsletter.foundation import leases
 from newsletter.foundation.audit import COMMAND, AuditRecord
 from newsletter.foundation.clock import SystemClock
 from newsletter.foundation.database import db, transaction
 from newsletter.mail.suppression import SuppressionReason
-from newsletter.newsletters.models import newsletter
+from newsletter.newsletters import slots
+from newsletter.newsletters.models import lock_slot, newsletter
 from newsletter.subscribers import blocking, import_runs, importing, transfer, uploading
 from newsletter.subscribers.consent import Origin
 from newsletter.subscribers.import_models import Import, ImportMode, ImportPart, ImportSeen, Outcome, an_import
@@ -50,7 +52,8 @@ ASK, CONFIRMED = ImportMode.ASK, ImportMode.CONFIRMED
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few rows a batch."""
+    """A few rows a batch, none of which waits long for the one before."""
+    monkeypatch.setattr(import_runs, "PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(import_runs, "BATCH", 10)
     monkeypatch.setattr(import_runs, "BATCH_OF_FILE", 10)
 
@@ -281,7 +284,8 @@ def brought_into(house: House, slug: str, *addresses: str) -> dict[str, int]:
     return work(house, id)
 
 
-def test_who_leaves_while_it_runs_is_not_taken(house: House, small: None) -> None:
+def test_who_leaves_while_it_runs_is_not_taken(either_house: House, small: None) -> None:
+    house = either_house
     newsroom.found(house)
     id = uploaded(house, table(*many(30), ANN))
     check(house, id)
@@ -394,7 +398,8 @@ def test_two_who_work_at_once_take_each_once(either_house: House, small: None) -
     assert (counts(house, id), readers(house)) == ({"taken": 200}, many(200))
 
 
-def test_who_comes_back_after_the_lease_has_run_out_takes_nobody(house: House, small: None) -> None:
+def test_who_comes_back_after_the_lease_has_run_out_takes_nobody(either_house: House, small: None) -> None:
+    house = either_house
     newsroom.found(house)
     id = uploaded(house, table(*many(50)))
     check(house, id)
@@ -473,7 +478,61 @@ def is_kept(connection: psycopg.Connection, address: str) -> bool:
     return False
 
 
-def test_a_cancelled_import_takes_nobody_more_and_who_was_taken_stays(house: House, small: None) -> None:
+def test_who_would_come_into_a_slot_that_is_closed_meanwhile_comes_into_another(
+    either_house: House, small: None
+) -> None:
+    house = either_house
+    newsroom.found(house)
+    with house.app.app_context():
+        late = slots.add("morning-post", "Europe/Paris", time(18), house.now, COMMAND).id
+    id = uploaded(house, "email,slot\n" + "".join(f"{one},18:00 Europe/Paris\n" for one in many(40)))
+    check(house, id)
+    start(house, id)
+
+    def close(one: Import) -> None:
+        if one.rows == 10:
+            closing.close("morning-post", late, newsletter(None).default_slot.id, house.now, COMMAND)
+
+    with house.app.app_context():
+        assert import_runs.work(id, "me", house.clock, house.keys, progress=close) == 40
+        usual = newsletter(None).default_slot.id
+        assert set(db.session.scalars(sa.select(Subscription.slot_id))) == {usual}
+    assert (counts(house, id), readers(house)) == ({"taken": 40}, many(40))
+
+
+@pytest.mark.postgresql
+def test_batches_that_wait_for_their_turn_keep_nobody_from_deciding_about_a_slot(
+    build_house: BuildHouse, postgres_url: str, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_runs, "PATIENCE_SECONDS", 60)
+    house = build_house(postgres_url)
+    newsroom.found(house)
+    id = uploaded(house, table(*many(50)))
+    check(house, id)
+    start(house, id)
+    decided = []
+
+    def decide(one: Import) -> None:
+        if one.rows == 10:
+            with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as looking:
+                while not looking.execute(WROTE_AND_WAITS).fetchone():
+                    pass
+            with transaction() as session:
+                session.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
+                lock_slot(one.newsletter.default_slot.id)
+                decided.append(one.id)
+
+    with house.app.app_context():
+        assert import_runs.work(id, "me", house.clock, house.keys, progress=decide) == 50
+    assert (decided, counts(house, id)) == ([id], {"taken": 50})
+
+
+WROTE_AND_WAITS = """SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'idle in transaction' AND query LIKE 'INSERT INTO consent_events%'"""
+
+
+def test_a_cancelled_import_takes_nobody_more_and_who_was_taken_stays(either_house: House, small: None) -> None:
+    house = either_house
     newsroom.found(house)
     id = uploaded(house, table(*many(50)))
     check(house, id)
@@ -607,7 +666,8 @@ def test_memory_does_not_grow_with_the_file(house: House) -> None:
     assert peaks[1] < peaks[0] * 1.5 + 1_000_000
 
 
-def test_an_import_ends_with_its_slice_and_goes_on_with_the_next(house: House, small: None) -> None:
+def test_an_import_ends_with_its_slice_and_goes_on_with_the_next(either_house: House, small: None) -> None:
+    house = either_house
     newsroom.found(house)
     id = uploaded(house, table(*many(50)))
     check(house, id)
